@@ -1,0 +1,31 @@
+//! A wind tunnel for recommender systems.
+//!
+//! Simulated people meet pluggable recommenders page by page; every session is
+//! logged, measured and compared. The modules stand in the order in which a
+//! scenario becomes a report:
+//!
+//! ```text
+//! scenario -> dataset -> split -> recommender.fit -> world <-> (page, reaction)
+//!          -> events -> metrics -> statistics -> report
+//! ```
+//!
+//! `ARCHITECTURE.md` in the repository is the map; this crate is its territory.
+#![deny(missing_docs, unsafe_code)]
+
+pub mod id;
+pub mod progress;
+pub mod rng;
+
+pub mod scenario;
+
+pub mod dataset;
+
+pub mod recommender;
+
+pub mod event;
+
+pub mod metric;
+
+pub mod stats;
+
+pub mod report;

@@ -1,0 +1,3 @@
+//! What to run: the scenario file, checked into a `Scenario`.
+
+pub mod params;

@@ -1,0 +1,185 @@
+//! Parameters of a plug-in (recommender, dataset source, behaviour): a TOML table
+//! checked into a typed struct, with complaints a person can act on.
+//!
+//! Must not know which plug-ins exist.
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use std::fmt;
+
+/// One thing wrong with a scenario: where, what was found, what was expected.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Complaint {
+    /// A key that nothing reads.
+    #[error("unknown key `{path}`{}; expected one of: {}", Nearest(.nearest), .expected.join(", "))]
+    UnknownKey {
+        /// Dotted path of the key.
+        path: String,
+        /// The valid key that looks most like it.
+        nearest: Option<String>,
+        /// Every valid key at this place.
+        expected: Vec<String>,
+    },
+    /// A name (kind, source, metric…) that is not in its list.
+    #[error("{path} is \"{value}\", which is not known{}; expected one of: {}", Nearest(.nearest), .expected.join(", "))]
+    UnknownName {
+        /// Dotted path of the value.
+        path: String,
+        /// The value found.
+        value: String,
+        /// The valid name that looks most like it.
+        nearest: Option<String>,
+        /// Every valid name.
+        expected: Vec<String>,
+    },
+    /// A value outside its bounds.
+    #[error("{path} is {value}, must be {bound}")]
+    OutOfRange {
+        /// Dotted path of the value.
+        path: String,
+        /// The value found.
+        value: String,
+        /// The bound, in words or as a range.
+        bound: String,
+    },
+    /// A value of the wrong type.
+    #[error("{path}: {problem}")]
+    WrongType {
+        /// Dotted path of the table the value stands in, or of the value.
+        path: String,
+        /// What the parser expected and found.
+        problem: String,
+    },
+    /// A key that must be there and is not.
+    #[error("{path} is missing: {expected}")]
+    Missing {
+        /// Dotted path of the key.
+        path: String,
+        /// What belongs there.
+        expected: String,
+    },
+}
+
+/// Renders `, did you mean …` when there is a near miss.
+struct Nearest<'a>(&'a Option<String>);
+
+impl fmt::Display for Nearest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(f, ", did you mean `{name}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Complaint {
+    /// A value outside its bounds.
+    pub fn out_of_range(path: impl Into<String>, value: impl fmt::Display, bound: impl fmt::Display) -> Self {
+        Complaint::OutOfRange { path: path.into(), value: value.to_string(), bound: bound.to_string() }
+    }
+
+    /// A name that is not among `known`.
+    pub fn unknown_name<'a>(
+        path: impl Into<String>,
+        value: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let expected: Vec<String> = known.into_iter().map(str::to_owned).collect();
+        Complaint::UnknownName {
+            path: path.into(),
+            nearest: nearest(value, &expected),
+            value: value.to_owned(),
+            expected,
+        }
+    }
+}
+
+/// The candidate that looks most like `name`, if any is close enough to be a typo.
+pub fn nearest(name: &str, candidates: &[String]) -> Option<String> {
+    candidates
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= (name.len().max(candidate.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate.clone())
+}
+
+/// Reads the table found at the dotted path `at` as the parameters `T`.
+///
+/// `T` derives `Deserialize` and `JsonSchema`, with `#[serde(default, deny_unknown_fields)]`
+/// where it has defaults. Unknown keys are answered with the nearest valid one.
+pub fn parse<T: DeserializeOwned + JsonSchema>(at: &str, table: &toml::Table) -> Result<T, Complaint> {
+    let expected = keys::<T>();
+    for key in table.keys() {
+        if !expected.iter().any(|known| known == key) {
+            return Err(Complaint::UnknownKey {
+                path: format!("{at}.{key}"),
+                nearest: nearest(key, &expected),
+                expected,
+            });
+        }
+    }
+    // One key at a time first, so that a wrong type is reported at its own path.
+    T::deserialize(toml::Value::Table(table.clone())).map_err(|error| {
+        let problem = error.message().trim().to_owned();
+        let culprit = table.keys().find(|key| {
+            let mut without = table.clone();
+            without.remove(*key);
+            match T::deserialize(toml::Value::Table(without)) {
+                Ok(_) => true,
+                Err(other) => other.message().trim() != problem,
+            }
+        });
+        match culprit {
+            Some(key) => Complaint::WrongType { path: format!("{at}.{key}"), problem },
+            None => Complaint::WrongType { path: at.to_owned(), problem },
+        }
+    })
+}
+
+/// The keys of `T`, in alphabetical order, from its JSON Schema.
+pub fn keys<T: JsonSchema>() -> Vec<String> {
+    let schema = schemars::schema_for!(T);
+    let mut keys: Vec<String> = schema
+        .get("properties")
+        .and_then(|properties| properties.as_object())
+        .map(|properties| properties.keys().cloned().collect())
+        .unwrap_or_default();
+    keys.sort();
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize, JsonSchema, PartialEq)]
+    #[serde(default, deny_unknown_fields)]
+    struct Sample {
+        epochs: u32,
+        learning_rate: f64,
+    }
+
+    impl Default for Sample {
+        fn default() -> Self {
+            Sample { epochs: 3, learning_rate: 0.1 }
+        }
+    }
+
+    fn check(toml: &str) -> String {
+        parse::<Sample>("arms.mf", &toml.parse().expect("test TOML"))
+            .map_or_else(|e| e.to_string(), |v| format!("{v:?}"))
+    }
+
+    #[test]
+    fn defaults_fill_in_and_errors_name_the_place() {
+        assert_eq!(check("epochs = 5"), "Sample { epochs: 5, learning_rate: 0.1 }");
+        assert_eq!(
+            check("epoch = 5"),
+            "unknown key `arms.mf.epoch`, did you mean `epochs`?; expected one of: epochs, learning_rate"
+        );
+        assert!(
+            check("epochs = \"x\"").starts_with("arms.mf.epochs: invalid type: string \"x\", expected u32")
+        );
+    }
+}
