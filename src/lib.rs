@@ -12,6 +12,7 @@
 //! `ARCHITECTURE.md` in the repository is the map; this crate is its territory.
 #![deny(missing_docs, unsafe_code)]
 
+pub mod files;
 pub mod id;
 pub mod progress;
 pub mod rng;
@@ -19,13 +20,3 @@ pub mod rng;
 pub mod scenario;
 
 pub mod dataset;
-
-pub mod recommender;
-
-pub mod event;
-
-pub mod metric;
-
-pub mod stats;
-
-pub mod report;

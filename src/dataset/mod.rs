@@ -4,7 +4,23 @@
 //! interactions into train, validation and test. Nothing here may know recommenders,
 //! agents or metrics.
 
+pub mod agent4rec;
+pub mod csv;
+pub mod movielens;
+pub mod synthetic;
+
+pub mod split;
+
+pub mod describe;
+pub mod fetch;
+
 pub mod sparse;
+
+mod assemble;
+mod hash;
+mod ratings;
+mod rows;
+mod table;
 
 use crate::id::{GenreId, ItemId, UserId};
 use crate::progress::Progress;
@@ -142,12 +158,14 @@ pub struct PublishedPersona {
 /// What reading cost: rows that were not taken as they stood.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadReport {
-    /// Rows read, header excluded.
+    /// Rows of interactions read, header excluded.
     pub n_rows: u64,
-    /// Malformed rows left out (`on_bad_row = "skip"`).
+    /// Malformed rows left out (`on_bad_row = "skip"`), of whichever file.
     pub n_skipped: u64,
-    /// Repeated (user, item) pairs; the last one counts.
+    /// Repeated (user, item) pairs; the last one by order counts.
     pub n_duplicates: u64,
+    /// Items with interactions of which the source tells nothing else; their raw id is their title.
+    pub n_unknown_items: u64,
 }
 
 /// One dataset in canonical form.
@@ -210,9 +228,13 @@ pub struct Interactions {
 
 impl Interactions {
     /// From interactions sorted by user (any order within a user, no repeated pair).
+    ///
+    /// # Panics
+    /// When they are not sorted by user, repeat a pair, or an id is out of range.
     pub fn from_sorted(n_users: usize, n_items: usize, sorted: &[Interaction]) -> Self {
+        assert!(sorted.is_sorted_by_key(|x| x.user), "interactions must be sorted by user");
         let mut sorted: Vec<Interaction> = sorted.to_vec();
-        sorted.sort_by_key(|x| (x.user, x.item));
+        sorted.chunk_by_mut(|a, b| a.user == b.user).for_each(|own| own.sort_unstable_by_key(|x| x.item));
         let mut indptr = vec![0usize; n_users + 1];
         for x in &sorted {
             indptr[x.user.idx() + 1] += 1;
@@ -301,7 +323,16 @@ pub trait SourceKind: Sync {
     fn check(&self, at: &str, params: &toml::Table) -> Result<Box<dyn Source>, Complaint>;
 }
 
-/// Why data could not be read.
+/// Every source, in alphabetical order.
+pub static ALL: &[&dyn SourceKind] =
+    &[&agent4rec::Agent4Rec, &csv::Csv, &movielens::MovieLens, &synthetic::Synthetic];
+
+/// The kind of this name.
+pub fn kind(name: &str) -> Option<&'static dyn SourceKind> {
+    ALL.iter().copied().find(|kind| kind.name() == name)
+}
+
+/// Why data could not be read or split.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// The file or folder could not be opened or read.
@@ -334,4 +365,26 @@ pub enum DatasetError {
         /// What is wrong and what was expected.
         problem: String,
     },
+    /// The split asked for cannot be cut from this dataset.
+    #[error("cannot split the `{source_name}` dataset: {problem}")]
+    BadSplit {
+        /// The source of the dataset.
+        source_name: String,
+        /// What is missing and what would do.
+        problem: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_stand_in_alphabetical_order_under_distinct_names() {
+        let names: Vec<_> = ALL.iter().map(|kind| kind.name()).collect();
+        assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+        for name in names {
+            assert_eq!(kind(name).map(|k| k.name()), Some(name));
+        }
+    }
 }

@@ -137,6 +137,34 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(at: &str, table: &toml::Table) ->
     })
 }
 
+/// What is wrong with a TOML text, in one line: `line:column: problem`.
+pub fn toml_problem(text: &str, error: &toml::de::Error) -> String {
+    let problem = error.message().trim().replace('\n', "; ");
+    match error.span() {
+        Some(span) => {
+            let before = text.get(..span.start).unwrap_or(text);
+            let line = before.matches('\n').count() + 1;
+            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+            format!("{line}:{column}: {problem}")
+        }
+        None => problem,
+    }
+}
+
+/// Refuses a value outside `min..=max`; what is not a number is outside.
+pub fn within<T: PartialOrd + fmt::Display>(
+    at: &str,
+    key: &str,
+    value: T,
+    min: T,
+    max: T,
+) -> Result<(), Complaint> {
+    if value >= min && value <= max {
+        return Ok(());
+    }
+    Err(Complaint::out_of_range(format!("{at}.{key}"), value, format!("{min}..={max}")))
+}
+
 /// The keys of `T`, in alphabetical order, from its JSON Schema.
 pub fn keys<T: JsonSchema>() -> Vec<String> {
     let schema = schemars::schema_for!(T);

@@ -1,1 +1,0 @@
-//! What we show: tables, plots and one self-contained page, from a run folder alone.
