@@ -20,3 +20,5 @@ pub mod rng;
 pub mod scenario;
 
 pub mod dataset;
+
+pub mod recommender;

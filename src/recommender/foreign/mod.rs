@@ -1,0 +1,36 @@
+//! Recommenders that were made elsewhere: vectors, ready lists, a server, a program.
+//!
+//! They come trained; nothing here may learn. What they need to be told of the training
+//! set (who has what, how often items were met) and how they answer is written down in
+//! `docs/foreign-recommenders.md`. They come from strangers: every file, list and byte
+//! is checked before it is believed.
+
+pub mod embeddings;
+pub mod http;
+pub mod process;
+pub mod protocol;
+pub mod ranking;
+
+mod child;
+mod connected;
+mod ranking_file;
+mod remote;
+mod roster;
+
+use super::RecommendError;
+use super::model_file;
+use crate::scenario::params::Complaint;
+use std::path::Path;
+
+/// Complains where a key without a default is missing.
+fn require(at: &str, table: &toml::Table, key: &str, expected: &str) -> Result<(), Complaint> {
+    if table.contains_key(key) {
+        return Ok(());
+    }
+    Err(Complaint::Missing { path: format!("{at}.{key}"), expected: expected.to_owned() })
+}
+
+/// A complaint about a file from elsewhere.
+fn bad(path: &Path, problem: impl Into<String>) -> RecommendError {
+    model_file::bad(path, problem.into())
+}
