@@ -22,3 +22,9 @@ pub mod scenario;
 pub mod dataset;
 
 pub mod recommender;
+
+pub mod agent;
+
+pub mod world;
+
+pub mod event;

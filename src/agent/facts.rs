@@ -1,0 +1,78 @@
+//! What agents know about the world: the items' general quality and popularity, genres,
+//! and their own taste. Built once a run, shared by all agents; never shown to recommenders.
+
+use super::taste::Taste;
+use crate::dataset::{Dataset, Item};
+use crate::id::{GenreId, ItemId};
+
+/// Facts about the items, standardised over the catalogue.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Everybody's taste.
+    pub taste: Taste,
+    /// General quality of every item, in standard deviations.
+    pub quality: Vec<f32>,
+    /// Log popularity of every item, in standard deviations.
+    pub popularity: Vec<f32>,
+    /// The items' text.
+    pub catalogue: Vec<Item>,
+}
+
+impl Facts {
+    /// The facts of a dataset.
+    pub fn new(dataset: &Dataset, taste: Taste) -> Self {
+        let popularity = dataset.all().item_counts().into_iter().map(|n| (n as f32 + 1.0).ln()).collect();
+        Facts {
+            taste,
+            quality: quality(dataset),
+            popularity: standardised(popularity),
+            catalogue: dataset.catalogue.clone(),
+        }
+    }
+
+    /// The genres of an item, ascending.
+    pub fn genres(&self, item: ItemId) -> &[GenreId] {
+        &self.catalogue[item.idx()].genres
+    }
+
+    /// Likeness of two items, 0..=1: the Jaccard index of their genres; an item is wholly like itself.
+    pub fn likeness(&self, a: ItemId, b: ItemId) -> f32 {
+        if a == b {
+            return 1.0;
+        }
+        let (a, b) = (self.genres(a), self.genres(b));
+        let common = a.iter().filter(|genre| b.contains(genre)).count();
+        let union = a.len() + b.len() - common;
+        if union == 0 { 0.0 } else { common as f32 / union as f32 }
+    }
+}
+
+/// General quality of every item in standard deviations: the mean rating, shrunk towards the
+/// overall mean by five ratings' worth, or what the source publishes where there are no ratings.
+pub fn quality(dataset: &Dataset) -> Vec<f32> {
+    const PRIOR_RATINGS: f64 = 5.0;
+    if dataset.rating_range.is_none() {
+        let published: Vec<f32> = dataset.catalogue.iter().filter_map(|item| item.mean_rating).collect();
+        let mean = published.iter().sum::<f32>() / published.len().max(1) as f32;
+        return standardised(dataset.catalogue.iter().map(|i| i.mean_rating.unwrap_or(mean)).collect());
+    }
+    let mut sums = vec![(0f64, 0f64); dataset.n_items()];
+    let mut total = 0f64;
+    for x in &dataset.interactions {
+        sums[x.item.idx()].0 += f64::from(x.rating);
+        sums[x.item.idx()].1 += 1.0;
+        total += f64::from(x.rating);
+    }
+    let mean = total / dataset.interactions.len().max(1) as f64;
+    let shrunk = sums.into_iter().map(|(sum, n)| (sum + PRIOR_RATINGS * mean) / (n + PRIOR_RATINGS));
+    standardised(shrunk.map(|q| q as f32).collect())
+}
+
+/// Values shifted and scaled to mean 0 and standard deviation 1; all 0 when they are all alike.
+fn standardised(values: Vec<f32>) -> Vec<f32> {
+    let n = values.len().max(1) as f64;
+    let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+    let variance = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
+    let inverse_sd = if variance > 1e-12 { 1.0 / variance.sqrt() } else { 0.0 };
+    values.into_iter().map(|v| ((f64::from(v) - mean) * inverse_sd) as f32).collect()
+}

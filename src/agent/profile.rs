@@ -1,0 +1,245 @@
+//! Social traits of people and the population drawn from them.
+//!
+//! Traits and tier cuts follow Agent4Rec (Zhang et al., SIGIR 2024, §2.1): activity, diversity
+//! and conformity of the interactions a person left. Must not know behaviours or recommenders.
+
+use crate::dataset::{Dataset, Interactions};
+use crate::id::{AgentId, UserId};
+use crate::rng::{Purpose, Streams};
+use bevy_ecs::component::Component;
+use rand::seq::SliceRandom;
+use rand_distr::{Distribution, StandardNormal};
+
+/// Traits of one person, in their own units.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Traits {
+    /// Number of interactions.
+    pub activity: f32,
+    /// Number of genres that cover 80 % of the interactions.
+    pub diversity: f32,
+    /// Mean squared deviation of the person's ratings from the items' mean ratings; small = conforming.
+    pub deviation: f32,
+}
+
+/// Traits cut into three tiers, 1 = low to 3 = high.
+///
+/// `conformity` follows Agent4Rec's numbering: tier 1 has the smallest deviation from the items' means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tiers {
+    /// Activity tier: cuts at the 60th and 90th percentile of the people.
+    pub activity: u8,
+    /// Diversity tier: cuts at the 33rd and 66th percentile.
+    pub diversity: u8,
+    /// Conformity tier: cuts of the deviation at the 25th and 80th percentile.
+    pub conformity: u8,
+}
+
+/// Who an agent is.
+#[derive(Component, Clone, Copy, Debug, PartialEq)]
+pub struct Profile {
+    /// Its number in the population: the key of its luck.
+    pub agent: AgentId,
+    /// The person it stands for.
+    pub user: UserId,
+    /// Traits, jittered in further copies of a person.
+    pub traits: Traits,
+    /// The tiers of these traits.
+    pub tiers: Tiers,
+}
+
+/// Everybody who will be simulated, in `AgentId` order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agents {
+    /// One profile an agent.
+    pub profiles: Vec<Profile>,
+    /// Raw id of each: the person's, with `~k` behind it for the k-th further copy.
+    pub raw_ids: Vec<String>,
+}
+
+/// The two cuts of a trait.
+#[derive(Clone, Copy, Debug)]
+struct Cuts(f32, f32);
+
+impl Cuts {
+    fn of(mut values: Vec<f32>, low: f64, high: f64) -> Self {
+        values.sort_by(f32::total_cmp);
+        Cuts(quantile(&values, low), quantile(&values, high))
+    }
+
+    fn tier(self, value: f32) -> u8 {
+        1 + u8::from(value >= self.0) + u8::from(value >= self.1)
+    }
+}
+
+/// Linear-interpolation quantile of sorted values; 0 for none.
+fn quantile(sorted: &[f32], q: f64) -> f32 {
+    if sorted.is_empty() {
+        return 0.0;
+    }
+    let at = q * (sorted.len() - 1) as f64;
+    let (low, high) = (at.floor() as usize, at.ceil() as usize);
+    sorted[low] + (sorted[high] - sorted[low]) * (at - low as f64) as f32
+}
+
+/// Traits of every person, from all interactions of the dataset.
+pub fn traits(dataset: &Dataset) -> Vec<Traits> {
+    let all = dataset.all();
+    let means = item_means(&all);
+    (0..dataset.n_users() as u32).map(|user| traits_of(dataset, &all, &means, UserId(user))).collect()
+}
+
+/// The mean rating of every item; 0 for items without any.
+fn item_means(all: &Interactions) -> Vec<f32> {
+    let mut sums = vec![(0f64, 0u32); all.matrix.n_cols];
+    for (&item, &rating) in all.matrix.indices.iter().zip(&all.matrix.values) {
+        sums[item as usize].0 += f64::from(rating);
+        sums[item as usize].1 += 1;
+    }
+    sums.into_iter().map(|(sum, n)| if n == 0 { 0.0 } else { (sum / f64::from(n)) as f32 }).collect()
+}
+
+fn traits_of(dataset: &Dataset, all: &Interactions, means: &[f32], user: UserId) -> Traits {
+    let (items, ratings) = all.matrix.row(user.idx());
+    let mut views = vec![0u32; dataset.genres.len()];
+    for &item in items {
+        for genre in &dataset.catalogue[item as usize].genres {
+            views[genre.idx()] += 1;
+        }
+    }
+    let squared: f32 = items.iter().zip(ratings).map(|(&i, r)| (r - means[i as usize]).powi(2)).sum();
+    Traits {
+        activity: items.len() as f32,
+        diversity: genres_covering(views, 0.8) as f32,
+        deviation: if items.is_empty() { 0.0 } else { squared / items.len() as f32 },
+    }
+}
+
+/// How many of the most viewed genres it takes to cover this share of all views.
+fn genres_covering(mut views: Vec<u32>, share: f64) -> usize {
+    views.sort_unstable_by(|a, b| b.cmp(a));
+    let total: u32 = views.iter().sum();
+    let mut covered = 0;
+    views
+        .iter()
+        .position(|&n| {
+            covered += n;
+            f64::from(covered) >= share * f64::from(total)
+        })
+        .map_or(0, |last| if total == 0 { 0 } else { last + 1 })
+}
+
+/// Draws a population of `n_agents`.
+///
+/// Up to the number of people, agents are distinct people, drawn without replacement and
+/// numbered in user order. Beyond it everybody is in, then people are resampled one whole
+/// shuffled round after another, with traits jittered by a log-normal factor of
+/// `jitter` standard deviations.
+pub fn population(dataset: &Dataset, n_agents: usize, jitter: f32, streams: Streams) -> Agents {
+    let traits = traits(dataset);
+    let cuts = [
+        Cuts::of(traits.iter().map(|t| t.activity).collect(), 0.60, 0.90),
+        Cuts::of(traits.iter().map(|t| t.diversity).collect(), 0.33, 0.66),
+        Cuts::of(traits.iter().map(|t| t.deviation).collect(), 0.25, 0.80),
+    ];
+    let mut agents = Agents { profiles: Vec::with_capacity(n_agents), raw_ids: Vec::with_capacity(n_agents) };
+    let mut copy = 0u32;
+    while agents.profiles.len() < n_agents && dataset.n_users() > 0 {
+        for user in round_of_people(dataset.n_users(), n_agents - agents.profiles.len(), copy, streams) {
+            let agent = AgentId(agents.profiles.len() as u32);
+            let own = traits[user as usize];
+            let published = dataset.published_personas.as_ref().map(|p| &p[user as usize]);
+            let (own, tiers) = match published {
+                Some(p) => {
+                    (own, Tiers { activity: p.activity, diversity: p.diversity, conformity: p.conformity })
+                }
+                None => {
+                    let own = if copy == 0 { own } else { jittered(own, agent, jitter, streams) };
+                    (own, tiers_of(own, cuts))
+                }
+            };
+            agents.profiles.push(Profile { agent, user: UserId(user), traits: own, tiers });
+            let raw = dataset.users.raw(user);
+            agents.raw_ids.push(raw_id_of_copy(dataset, raw, copy));
+        }
+        copy += 1;
+    }
+    agents
+}
+
+/// The raw id of a person's k-th further copy; more `~` where a person of the dataset has that name.
+fn raw_id_of_copy(dataset: &Dataset, raw: &str, copy: u32) -> String {
+    if copy == 0 {
+        return raw.to_owned();
+    }
+    let mut separator = "~".to_owned();
+    loop {
+        let name = format!("{raw}{separator}{copy}");
+        if dataset.users.get(&name).is_none() {
+            return name;
+        }
+        separator.push('~');
+    }
+}
+
+/// The people of one round of sampling: at most `wanted`, ascending.
+fn round_of_people(n_users: usize, wanted: usize, copy: u32, streams: Streams) -> Vec<u32> {
+    let mut people: Vec<u32> = (0..n_users as u32).collect();
+    if wanted < n_users {
+        people.shuffle(&mut streams.stream(Purpose::Population, 0, 0, copy));
+        people.truncate(wanted);
+        people.sort_unstable();
+    }
+    people
+}
+
+fn tiers_of(traits: Traits, cuts: [Cuts; 3]) -> Tiers {
+    Tiers {
+        activity: cuts[0].tier(traits.activity),
+        diversity: cuts[1].tier(traits.diversity),
+        conformity: cuts[2].tier(traits.deviation),
+    }
+}
+
+fn jittered(traits: Traits, agent: AgentId, jitter: f32, streams: Streams) -> Traits {
+    let mut rng = streams.stream(Purpose::Population, 1, u64::from(agent.0), 0);
+    let mut factor = || {
+        let z: f32 = StandardNormal.sample(&mut rng);
+        (jitter * z).exp()
+    };
+    Traits {
+        activity: traits.activity * factor(),
+        diversity: traits.diversity * factor(),
+        deviation: traits.deviation * factor(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_interpolate_as_numpy_does() {
+        // numpy.quantile([1, 2, 4], [0, .25, .5, .6, 1])
+        let values = [1.0, 2.0, 4.0];
+        let expect = [(0.0, 1.0), (0.25, 1.5), (0.5, 2.0), (0.6, 2.4), (1.0, 4.0)];
+        for (q, v) in expect {
+            assert!((quantile(&values, q) - v).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn diversity_counts_the_genres_that_cover_four_fifths() {
+        assert_eq!(genres_covering(vec![8, 1, 1], 0.8), 1);
+        assert_eq!(genres_covering(vec![1, 7, 2], 0.8), 2);
+        assert_eq!(genres_covering(vec![0, 0], 0.8), 0);
+        assert_eq!(genres_covering(vec![], 0.8), 0);
+    }
+
+    #[test]
+    fn a_round_of_people_is_ascending_without_repeats() {
+        let people = round_of_people(50, 20, 0, Streams::new(1));
+        assert_eq!(people.len(), 20);
+        assert!(people.windows(2).all(|w| w[0] < w[1]));
+        assert_eq!(round_of_people(5, 9, 0, Streams::new(1)), vec![0, 1, 2, 3, 4]);
+    }
+}

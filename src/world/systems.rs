@@ -1,0 +1,283 @@
+//! The systems of a page tick. Each gathers its agents in `AgentId` order, works on the
+//! batch, and writes the outcome back. Must not know arms, files or metrics.
+
+use super::{OnError, Presentation, Trouble, Tunnel};
+use crate::agent::behavior::{Reaction, Step, Visit};
+use crate::agent::memory::{Factual, Memory};
+use crate::agent::profile::Profile;
+use crate::agent::session::{Browsing, SessionState};
+use crate::event::{ExitReason, What};
+use crate::id::{ItemId, UserId};
+use crate::recommender::{Feedback, Request};
+use crate::rng::Purpose;
+use bevy_ecs::change_detection::{Mut, Res, ResMut};
+use bevy_ecs::entity::Entity;
+use bevy_ecs::query::With;
+use bevy_ecs::system::{Commands, Query};
+use rand::seq::SliceRandom;
+
+/// One agent, as the systems see it.
+type Everything<'a> = (&'a Profile, &'a mut Memory, &'a mut SessionState);
+
+/// Agents gathered for one system.
+type Gathered<'a> = Vec<(&'a Profile, Mut<'a, Memory>, Mut<'a, SessionState>)>;
+
+/// The agents of a query that still take part, in `AgentId` order: table order is not to be relied on.
+fn in_agent_order<'a>(
+    agents: impl Iterator<Item = (&'a Profile, Mut<'a, Memory>, Mut<'a, SessionState>)>,
+) -> Gathered<'a> {
+    let mut gathered: Gathered<'a> = agents.filter(|(_, _, session)| session.exit.is_none()).collect();
+    gathered.sort_by_key(|(profile, _, _)| profile.agent);
+    gathered
+}
+
+/// Moves everybody to the next page.
+pub(super) fn turn_page(mut agents: Query<&mut SessionState, With<Browsing>>) {
+    for mut session in &mut agents {
+        session.page += 1;
+        session.on_page.clear();
+        session.scores.clear();
+    }
+}
+
+/// Asks the recommender: on every page if it adapts, else on the first for all pages.
+pub(super) fn ask(
+    tunnel: Res<Tunnel>,
+    mut trouble: ResMut<Trouble>,
+    mut agents: Query<Everything<'static>, With<Browsing>>,
+) {
+    let adapts = tunnel.recommender.adapts_in_session();
+    let mut asking = in_agent_order(agents.iter_mut());
+    asking.retain(|(_, _, session)| adapts || session.page == 1);
+    let n = tunnel.rules.items_per_page * if adapts { 1 } else { tunnel.rules.max_pages as usize };
+    let requests: Vec<Request<'_>> =
+        asking.iter().map(|(profile, _, session)| request(&tunnel, profile, session, n)).collect();
+    let answers = match tunnel.rules.on_error {
+        OnError::Stop => match tunnel.recommender.recommend(&requests) {
+            Ok(lists) => lists.into_iter().map(Ok).collect(),
+            Err(error) => {
+                trouble.0 = Some(error);
+                return;
+            }
+        },
+        OnError::SkipSession => tunnel.recommender.recommend_each(&requests),
+    };
+    assert_eq!(answers.len(), requests.len(), "a recommender answers every request");
+    drop(requests);
+    for ((profile, _, session), answer) in asking.iter_mut().zip(answers) {
+        match answer {
+            Ok(ranked) => session.ranked = ranked,
+            Err(error) => session.fail(profile.agent, "recommend", error.cause()),
+        }
+    }
+}
+
+fn request<'a>(tunnel: &'a Tunnel, profile: &Profile, session: &'a SessionState, n: usize) -> Request<'a> {
+    Request {
+        user: profile.user,
+        luck: u64::from(profile.agent.0),
+        round: session.round,
+        page: session.page,
+        n,
+        known: tunnel.known.items_of(profile.user),
+        shown: &session.shown,
+        feedback: &session.feedback,
+    }
+}
+
+/// Lays out the page: the next items of the list, presented as the rules say.
+pub(super) fn present(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, With<Browsing>>) {
+    let per_page = tunnel.rules.items_per_page;
+    let adapts = tunnel.recommender.adapts_in_session();
+    for (profile, _, session) in &mut in_agent_order(agents.iter_mut()) {
+        let skip = if adapts { 0 } else { per_page * (session.page as usize - 1) };
+        let end = session.ranked.items.len().min(skip + per_page);
+        let mut order: Vec<usize> = (skip.min(end)..end).collect();
+        if order.is_empty() {
+            // The list has run dry: the session ends on the last page that had something.
+            session.page -= 1;
+            session.exit = Some(ExitReason::CatalogueExhausted);
+            continue;
+        }
+        if tunnel.rules.presentation == Presentation::Shuffled {
+            let (agent, page) = (u64::from(profile.agent.0), session.page);
+            order.shuffle(&mut tunnel.streams.stream(Purpose::Present, session.round, agent, page));
+        }
+        let session = &mut **session;
+        session.on_page.extend(order.iter().map(|&k| session.ranked.items[k]));
+        session.scores.extend(order.iter().map(|&k| session.ranked.scores[k]));
+        assert_page(&tunnel, profile.user, session);
+    }
+}
+
+/// A page never repeats an item, in itself or in the session, nor shows what the person already has.
+fn assert_page(tunnel: &Tunnel, user: UserId, session: &SessionState) {
+    let known = tunnel.known.items_of(user);
+    for (slot, item) in session.on_page.iter().enumerate() {
+        assert!(!session.on_page[..slot].contains(item), "a page repeats item {}", item.0);
+        assert!(!session.shown.contains(item), "a session repeats item {}", item.0);
+        assert!(known.binary_search(&item.0).is_err(), "item {} is already known to user {}", item.0, user.0);
+    }
+}
+
+/// What each gathered agent has before it.
+fn visits<'a>(gathered: &'a Gathered<'_>) -> Vec<Visit<'a>> {
+    gathered
+        .iter()
+        .map(|(profile, memory, session)| Visit {
+            profile,
+            memory,
+            mood: session.mood,
+            round: session.round,
+            page: session.page,
+            items: &session.on_page,
+            enjoyment: &session.enjoyment,
+        })
+        .collect()
+}
+
+/// Align, watch, rate.
+pub(super) fn react(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, With<Browsing>>) {
+    let mut gathered = in_agent_order(agents.iter_mut());
+    let reactions = tunnel.behavior.react(&visits(&gathered));
+    assert_eq!(reactions.len(), gathered.len(), "a behaviour answers every visit");
+    for ((profile, _, session), reaction) in gathered.iter_mut().zip(reactions) {
+        let n_slots = session.on_page.len();
+        match reaction {
+            Ok(reaction) => {
+                assert_eq!(reaction.slots.len(), n_slots, "a reaction has one entry a slot");
+                session.reaction = reaction;
+            }
+            Err(failure) => {
+                // What was shown stays in the log; what the agent did is not known.
+                session.reaction = Reaction { slots: vec![Default::default(); n_slots] };
+                log_exposures(&tunnel, profile, session);
+                session.fail(profile.agent, failure.step, failure.cause);
+            }
+        }
+    }
+}
+
+/// Turns the page into log, feedback and factual memory.
+pub(super) fn remember(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, With<Browsing>>) {
+    for (profile, memory, session) in &mut in_agent_order(agents.iter_mut()) {
+        log_exposures(&tunnel, profile, session);
+        log_reaction(profile, session);
+        let session = &mut **session;
+        for (&item, slot) in session.on_page.iter().zip(&session.reaction.slots) {
+            let rating = slot.rating.as_ref().map(|(rating, _)| *rating);
+            memory.remember(Factual { page: session.page, item, watched: slot.watched, rating });
+            session.shown.push(item);
+            session.feedback.push(Feedback {
+                item,
+                page: session.page,
+                watched: slot.watched,
+                rating: rating.map(f32::from),
+            });
+        }
+        session.enjoyment.push(session.reaction.enjoyment());
+    }
+}
+
+fn log_exposures(tunnel: &Tunnel, profile: &Profile, session: &mut SessionState) {
+    let held_out = tunnel.held_out.items_of(profile.user);
+    for slot in 0..session.on_page.len() {
+        let item = session.on_page[slot];
+        let what = What::Exposure {
+            slot: slot as u32,
+            item,
+            score: session.scores[slot],
+            aligned: session.reaction.slots[slot].aligned,
+            held_out: held_out.binary_search(&item.0).is_ok(),
+        };
+        session.log(profile.agent, what);
+    }
+}
+
+fn log_reaction(profile: &Profile, session: &mut SessionState) {
+    let slots = std::mem::take(&mut session.reaction.slots);
+    let watched = |(slot, reaction): (usize, _)| (slot as u32, session.on_page[slot], reaction);
+    let seen: Vec<(u32, ItemId, _)> =
+        slots.iter().enumerate().filter(|(_, r)| r.watched).map(watched).collect();
+    for &(slot, item, _) in &seen {
+        session.log(profile.agent, What::Watch { slot, item });
+    }
+    for (slot, item, reaction) in seen {
+        if let Some((rating, feeling)) = &reaction.rating {
+            assert!((1..=5).contains(rating), "a rating is 1..=5, not {rating}");
+            let what = What::Rating { slot, item, rating: *rating, feeling: feeling.clone() };
+            session.log(profile.agent, what);
+        }
+    }
+    session.reaction.slots = slots;
+}
+
+/// Lets those reflect to whom enough has happened.
+pub(super) fn reflect(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, With<Browsing>>) {
+    let threshold = tunnel.behavior.reflection_threshold();
+    let mut gathered = in_agent_order(agents.iter_mut());
+    gathered.retain(|(_, memory, _)| memory.wants_reflection(threshold));
+    let reflections = tunnel.behavior.reflect(&visits(&gathered));
+    assert_eq!(reflections.len(), gathered.len(), "a behaviour answers every visit");
+    for ((profile, memory, session), reflection) in gathered.iter_mut().zip(reflections) {
+        match reflection {
+            Ok(reflection) => {
+                let mood = reflection.mood;
+                session.mood = mood;
+                memory.reflect(session.page, mood);
+                let (satisfaction, fatigue) = (mood.satisfaction, mood.fatigue);
+                session.log(profile.agent, What::Reflection { satisfaction, fatigue, text: reflection.text });
+            }
+            Err(failure) => session.fail(profile.agent, failure.step, failure.cause),
+        }
+    }
+}
+
+/// Next page or exit.
+pub(super) fn stay_or_go(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, With<Browsing>>) {
+    let mut gathered = in_agent_order(agents.iter_mut());
+    let decisions = tunnel.behavior.goes_on(&visits(&gathered));
+    assert_eq!(decisions.len(), gathered.len(), "a behaviour answers every visit");
+    for ((profile, _, session), goes_on) in gathered.iter_mut().zip(decisions) {
+        match goes_on {
+            Ok(false) => session.exit = Some(ExitReason::Left),
+            Ok(true) if session.page == tunnel.rules.max_pages => session.exit = Some(ExitReason::MaxPages),
+            Ok(true) => {}
+            Err(failure) => session.fail(profile.agent, failure.step, failure.cause),
+        }
+    }
+}
+
+/// Logs the exits and takes those agents out of the loop.
+pub(super) fn leave(
+    mut commands: Commands<'_, '_>,
+    mut agents: Query<(Entity, &Profile, &mut SessionState), With<Browsing>>,
+) {
+    for (entity, profile, mut session) in &mut agents {
+        if let Some(reason) = session.exit {
+            session.log(profile.agent, What::Exit { reason });
+            commands.entity(entity).remove::<Browsing>();
+        }
+    }
+}
+
+/// Interviews everybody whose session did not fail.
+pub(super) fn interview(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>>) {
+    let mut gathered: Gathered<'_> =
+        agents.iter_mut().filter(|(_, _, session)| session.exit != Some(ExitReason::Failure)).collect();
+    gathered.retain(|(_, _, session)| !session.shown.is_empty());
+    gathered.sort_by_key(|(profile, _, _)| profile.agent);
+    let interviews: Vec<Step<_>> = tunnel.behavior.interview(&visits(&gathered));
+    assert_eq!(interviews.len(), gathered.len(), "a behaviour answers every visit");
+    for ((profile, _, session), interview) in gathered.iter_mut().zip(interviews) {
+        match interview {
+            Ok(interview) => {
+                let satisfaction = interview.satisfaction;
+                assert!((1..=10).contains(&satisfaction), "satisfaction is 1..=10, not {satisfaction}");
+                session.log(profile.agent, What::Interview { satisfaction, text: interview.text });
+            }
+            Err(failure) => session
+                .log(profile.agent, What::Failure { step: failure.step.into(), cause: failure.cause.into() }),
+        }
+    }
+}
