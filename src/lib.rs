@@ -28,3 +28,7 @@ pub mod agent;
 pub mod world;
 
 pub mod event;
+
+pub mod metric;
+
+pub mod stats;

@@ -1,0 +1,68 @@
+//! Whether the mix of genres shown is the mix of the persona's own history.
+//! Must not know single items' relevance.
+
+use super::genres::genre_weights;
+use super::{Measure, Measured, Metric, MetricKind, Sample, Setting};
+use crate::event::Session;
+
+/// Miscalibration as a Kullback–Leibler divergence.
+pub struct Calibration;
+
+static MEASURES: [Measure; 1] = [Measure {
+    name: "calibration_kl",
+    unit: "nats",
+    better: Some(false),
+    about: "Kullback–Leibler divergence of the genres shown from the genres of the profile, mean over agents",
+}];
+
+/// Share of the profile mixed into what is shown, so that the divergence stays finite (Steck's α).
+const ALPHA: f64 = 0.01;
+
+impl MetricKind for Calibration {
+    fn name(&self) -> &'static str {
+        "calibration"
+    }
+
+    fn about(&self) -> &'static str {
+        "KL divergence between genres of the profile and genres shown (Steck 2018, equation 3, α = 0.01)"
+    }
+
+    fn measures(&self) -> &'static [Measure] {
+        &MEASURES
+    }
+
+    fn start(&self) -> Box<dyn Metric> {
+        Box::new(Accumulator::default())
+    }
+}
+
+#[derive(Default)]
+struct Accumulator {
+    sample: Sample,
+    weights: Vec<f64>,
+}
+
+impl Metric for Accumulator {
+    fn observe(&mut self, session: &Session, setting: Setting<'_>) {
+        let profile = &setting.population.agents[session.agent.idx()].genre_shares;
+        let total = genre_weights(session, setting.catalogue, &mut self.weights);
+        if total == 0.0 || profile.iter().all(|&share| share == 0.0) {
+            return;
+        }
+        let divergence: f64 = profile
+            .iter()
+            .zip(&self.weights)
+            .filter(|(wanted, _)| **wanted > 0.0)
+            .map(|(wanted, weight)| {
+                let wanted = f64::from(*wanted);
+                let shown = (1.0 - ALPHA) * (weight / total) + ALPHA * wanted;
+                wanted * (wanted / shown).ln()
+            })
+            .sum();
+        self.sample.push(session.agent, divergence);
+    }
+
+    fn finish(self: Box<Self>, _setting: Setting<'_>) -> Vec<Measured> {
+        vec![MEASURES[0].of(self.sample)]
+    }
+}

@@ -1,0 +1,115 @@
+//! Whether what is shown narrows: genres within a session and over a whole round.
+//! An item's weight of 1 is divided equally among its genres; items without genres weigh
+//! nothing, and a session that shows no genre at all has no value.
+//! Must not know what people like.
+
+use super::{Catalogue, Measure, Measured, Metric, MetricKind, Sample, Setting};
+use crate::event::Session;
+
+/// The family of genre measures.
+pub struct Genres;
+
+static MEASURES: [Measure; 4] = [
+    Measure {
+        name: "n_genres",
+        unit: "count",
+        better: None,
+        about: "distinct genres shown in a session, mean over agents",
+    },
+    Measure {
+        name: "genre_entropy",
+        unit: "bits",
+        better: None,
+        about: "Shannon entropy of the genres shown in a session, mean over agents",
+    },
+    Measure {
+        name: "top1_genre_share",
+        unit: "share",
+        better: None,
+        about: "share of the genre shown most in a session, mean over agents",
+    },
+    Measure {
+        name: "top1_genre_share_round",
+        unit: "share",
+        better: None,
+        about: "share of the genre shown most in the whole round",
+    },
+];
+
+impl MetricKind for Genres {
+    fn name(&self) -> &'static str {
+        "genres"
+    }
+
+    fn about(&self) -> &'static str {
+        "genre variety: count, Shannon entropy, share of the top genre"
+    }
+
+    fn measures(&self) -> &'static [Measure] {
+        &MEASURES
+    }
+
+    fn start(&self) -> Box<dyn Metric> {
+        Box::new(Accumulator::default())
+    }
+}
+
+/// Weight of every genre in what a session shows, written into `weights`; the total is returned.
+pub(super) fn genre_weights(session: &Session, catalogue: &Catalogue, weights: &mut Vec<f64>) -> f64 {
+    weights.clear();
+    weights.resize(catalogue.genres.len(), 0.0);
+    let mut total = 0.0;
+    for slot in session.slots() {
+        let genres = &catalogue.items[slot.item.idx()].genres;
+        if !genres.is_empty() {
+            let weight = 1.0 / genres.len() as f64;
+            genres.iter().for_each(|genre| weights[genre.idx()] += weight);
+            total += 1.0;
+        }
+    }
+    total
+}
+
+#[derive(Default)]
+struct Accumulator {
+    n_genres: Sample,
+    genre_entropy: Sample,
+    top1_genre_share: Sample,
+    round: Vec<f64>,
+    weights: Vec<f64>,
+}
+
+impl Metric for Accumulator {
+    fn observe(&mut self, session: &Session, setting: Setting<'_>) {
+        let total = genre_weights(session, setting.catalogue, &mut self.weights);
+        if total == 0.0 {
+            return;
+        }
+        self.round.resize(self.weights.len(), 0.0);
+        let (mut n_genres, mut entropy, mut top) = (0u32, 0.0, 0.0f64);
+        for (weight, round) in self.weights.iter().zip(&mut self.round) {
+            if *weight > 0.0 {
+                let share = weight / total;
+                n_genres += 1;
+                entropy -= share * share.log2();
+                top = top.max(share);
+                *round += weight;
+            }
+        }
+        self.n_genres.push(session.agent, f64::from(n_genres));
+        self.genre_entropy.push(session.agent, entropy);
+        self.top1_genre_share.push(session.agent, top);
+    }
+
+    fn finish(self: Box<Self>, _setting: Setting<'_>) -> Vec<Measured> {
+        let n = self.n_genres.len() as u64;
+        let total: f64 = self.round.iter().sum();
+        let top = self.round.iter().fold(0.0f64, |top, &weight| top.max(weight));
+        vec![
+            MEASURES[0].of(self.n_genres),
+            MEASURES[1].of(self.genre_entropy),
+            MEASURES[2].of(self.top1_genre_share),
+            MEASURES[3].whole(n, (total > 0.0).then(|| top / total)),
+        ]
+    }
+}

@@ -1,0 +1,13 @@
+//! What can be said with confidence: intervals, tests, corrections, power.
+//! Must not know metrics or arms: numbers in, numbers out.
+
+pub mod bootstrap;
+pub mod multiple;
+pub mod paired;
+pub mod params;
+pub mod power;
+pub mod summary;
+pub mod unpaired;
+
+#[cfg(test)]
+mod oracle;
