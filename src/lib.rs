@@ -32,3 +32,5 @@ pub mod event;
 pub mod metric;
 
 pub mod stats;
+
+pub mod report;

@@ -1,0 +1,216 @@
+//! What a run says about itself: `manifest.json`. The run writes it, the report reads it.
+//!
+//! The only file of a run folder that may hold timings. Reading is lenient: what is
+//! missing or of another shape is left at its default, so that old runs stay readable.
+
+use crate::recommender::CurvePoint;
+use serde::{Deserialize, Serialize};
+
+/// The contents of `manifest.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Manifest {
+    /// Version of this file's layout.
+    pub format: u32,
+    /// Version of Windtunnel.
+    pub version: String,
+    /// Its git revision, where known.
+    pub git_revision: Option<String>,
+    /// What the run is called.
+    pub title: String,
+    /// The seed everything random comes from.
+    pub seed: u64,
+    /// The data.
+    pub dataset: DatasetInfo,
+    /// Simulated people an arm.
+    pub n_agents: u64,
+    /// How the agents were made, in words: traits, jitter, resampling.
+    pub population: String,
+    /// How their taste was made, in words.
+    pub taste: String,
+    /// What decides what they do: `choice`, `llm`, `random`, `replay`, …
+    pub behavior: String,
+    /// Items a full page holds.
+    pub items_per_page: u32,
+    /// Pages a session has at most.
+    pub max_pages: u32,
+    /// Feedback rounds.
+    pub n_rounds: u32,
+    /// Threads the run was given.
+    pub n_threads: u32,
+    /// The recommenders compared, in the scenario's order.
+    pub arms: Vec<ArmInfo>,
+    /// The arm the others are compared with.
+    pub baseline: Option<String>,
+    /// Coverage of the intervals; what is left of 1 is the level of the tests.
+    pub confidence: f64,
+    /// Power at which minimum detectable effects are told.
+    pub power: f64,
+    /// Wall-clock seconds of each phase, in order.
+    pub timings: Vec<Timing>,
+    /// What failed, by step and cause.
+    pub failures: Vec<FailureInfo>,
+    /// What language models used.
+    pub llm: Option<LlmUsage>,
+}
+
+/// The data of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DatasetInfo {
+    /// Which source read it.
+    pub source: String,
+    /// Content hash.
+    pub hash: String,
+    /// Users.
+    pub n_users: u64,
+    /// Items.
+    pub n_items: u64,
+    /// Interactions.
+    pub n_interactions: u64,
+    /// Users with at least one training interaction.
+    pub n_train_users: u64,
+    /// Training interactions.
+    pub n_train: u64,
+    /// How the interactions were split, in words.
+    pub split: String,
+    /// What reading it met: rows skipped, duplicates, and the like, a line each.
+    pub load_report: Vec<String>,
+    /// Genre names in dense order, the order of `genre_shares` in `agents.csv`.
+    pub genres: Vec<String>,
+}
+
+/// One arm of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ArmInfo {
+    /// Its name in every file.
+    pub name: String,
+    /// The kind of recommender.
+    pub kind: String,
+    /// Folder of the model it was loaded from, where it was not fitted.
+    pub loaded_from: Option<String>,
+    /// One entry a round in which it was fitted.
+    pub fits: Vec<FitInfo>,
+}
+
+/// One fit of an arm.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FitInfo {
+    /// Feedback round, from 0.
+    pub round: u32,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Learning curves.
+    pub curve: Vec<CurvePoint>,
+}
+
+/// How long a phase took.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Timing {
+    /// What was done, e.g. `simulate mf`.
+    pub phase: String,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// A kind of failure and how often it happened.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FailureInfo {
+    /// In which arm.
+    pub arm: String,
+    /// The step that failed.
+    pub step: String,
+    /// What went wrong.
+    pub cause: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// What language models used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LlmUsage {
+    /// Calls, replayed ones included.
+    pub n_calls: u64,
+    /// Calls answered by the tape.
+    pub n_replayed: u64,
+    /// Tokens read.
+    pub prompt_tokens: u64,
+    /// Tokens written.
+    pub completion_tokens: u64,
+    /// What it cost, in US dollars.
+    pub cost_usd: f64,
+}
+
+impl Default for Manifest {
+    fn default() -> Self {
+        Manifest {
+            format: 1,
+            version: String::new(),
+            git_revision: None,
+            title: String::new(),
+            seed: 0,
+            dataset: DatasetInfo::default(),
+            n_agents: 0,
+            population: String::new(),
+            taste: String::new(),
+            behavior: String::new(),
+            items_per_page: 0,
+            max_pages: 0,
+            n_rounds: 1,
+            n_threads: 0,
+            arms: Vec::new(),
+            baseline: None,
+            confidence: 0.95,
+            power: 0.8,
+            timings: Vec::new(),
+            failures: Vec::new(),
+            llm: None,
+        }
+    }
+}
+
+impl Manifest {
+    /// Reads a manifest, leaving out what has another shape than expected. Only a file
+    /// that is no JSON object is an error.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        let whole: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
+        let mut readable = serde_json::Map::new();
+        for (key, value) in whole {
+            let alone = serde_json::Map::from_iter([(key.clone(), value.clone())]);
+            if serde_json::from_value::<Manifest>(alone.into()).is_ok() {
+                readable.insert(key, value);
+            }
+        }
+        serde_json::from_value(readable.into())
+    }
+
+    /// The manifest as it stands in its file.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("a manifest has only string keys");
+        text.push('\n');
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_readable_is_read() {
+        let manifest = Manifest {
+            title: "t".into(),
+            arms: vec![ArmInfo { name: "mf".into(), kind: "mf".into(), ..ArmInfo::default() }],
+            ..Manifest::default()
+        };
+        assert_eq!(Manifest::from_json(&manifest.to_json()).expect("own file"), manifest);
+        let odd = Manifest::from_json(r#"{"seed": "seven", "title": "x", "new": 1}"#).expect("an object");
+        assert_eq!((odd.seed, odd.title.as_str()), (0, "x"));
+        assert!(Manifest::from_json("[]").is_err());
+    }
+}
