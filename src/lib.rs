@@ -34,3 +34,7 @@ pub mod metric;
 pub mod stats;
 
 pub mod report;
+
+pub mod experiment;
+
+pub mod cli;

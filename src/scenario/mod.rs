@@ -1,3 +1,126 @@
-//! What to run: the scenario file, checked into a `Scenario`.
+//! What to run: a TOML file, mirrored by [`mod@file`], checked into a [`Scenario`] by [`mod@check`].
+//!
+//! Raw and checked are different types: whoever holds a [`Scenario`] need not check anything
+//! again. Nothing here may read data or fit models.
 
+pub mod check;
+pub mod file;
+pub mod overrides;
 pub mod params;
+pub mod references;
+pub mod schema;
+
+use crate::agent::behavior::BehaviorPlan;
+use crate::dataset::Source;
+use crate::recommender::{RecommenderKind, Trainer};
+pub use file::ScenarioFile;
+use params::Complaint;
+use std::path::{Path, PathBuf};
+
+/// A scenario in which every value has been checked.
+pub struct Scenario {
+    /// The scenario as resolved, all defaults written out.
+    pub file: ScenarioFile,
+    /// Where the data comes from.
+    pub source: Box<dyn Source>,
+    /// How agents behave.
+    pub behavior: Box<dyn BehaviorPlan>,
+    /// The recommenders under test, in the order of the file.
+    pub arms: Vec<Arm>,
+}
+
+/// One recommender under test.
+pub struct Arm {
+    /// Its name in the scenario and in every output.
+    pub name: String,
+    /// What it is.
+    pub kind: &'static dyn RecommenderKind,
+    /// Its checked hyper-parameters.
+    pub trainer: Box<dyn Trainer>,
+    /// A folder written by `windtunnel fit` to load instead of fitting.
+    pub model: Option<PathBuf>,
+}
+
+/// Why a scenario cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The file could not be read.
+    #[error("cannot read scenario {path}: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{path}:{problem}")]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// `line:column: problem`.
+        problem: String,
+    },
+    /// An override is not `dotted.key=value`.
+    #[error("--set {text}: {problem}")]
+    Override {
+        /// The override as given.
+        text: String,
+        /// What is wrong and what was expected.
+        problem: String,
+    },
+    /// A `${dotted.key}` stands for nothing.
+    #[error("{text:?}: {problem}")]
+    Reference {
+        /// The string it stands in.
+        text: String,
+        /// What is wrong and what was expected.
+        problem: String,
+    },
+    /// Everything that is wrong with the values, at once.
+    #[error("{}", Listed(.path, .complaints))]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// Every complaint, one line each.
+        complaints: Vec<Complaint>,
+    },
+}
+
+/// Renders complaints one a line, each with its file.
+struct Listed<'a>(&'a Path, &'a [Complaint]);
+
+impl std::fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (k, complaint) in self.1.iter().enumerate() {
+            let newline = if k == 0 { "" } else { "\n" };
+            write!(f, "{newline}{}: {complaint}", self.0.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl Scenario {
+    /// Reads, overrides and checks a scenario file.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Scenario, ScenarioError> {
+        let io = |source| ScenarioError::Io { path: path.to_owned(), source };
+        let bytes = std::fs::read(path).map_err(io)?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            io(std::io::Error::other(format!("byte {at} is not UTF-8")))
+        })?;
+        Self::parse(path, &text, overrides)
+    }
+
+    /// The same from text; `path` only names it in errors.
+    pub fn parse(path: &Path, text: &str, overrides: &[String]) -> Result<Scenario, ScenarioError> {
+        let mut table: toml::Table = text.trim_start_matches('\u{feff}').parse().map_err(|error| {
+            ScenarioError::Syntax { path: path.to_owned(), problem: params::toml_problem(text, &error) }
+        })?;
+        for text in overrides {
+            overrides::apply(&mut table, text)?;
+        }
+        references::expand(&mut table)?;
+        check::check(&table)
+            .map_err(|complaints| ScenarioError::Invalid { path: path.to_owned(), complaints })
+    }
+}

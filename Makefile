@@ -1,0 +1,49 @@
+# The commands of this project. `make demo` needs Rust and a C compiler only;
+# `make test` fetches what else the tests need (Python with numpy and pyarrow, in a
+# virtual environment under target/).
+
+CARGO ?= cargo
+PYTHON ?= python3
+VENV := target/venv
+OUT ?= reports/quickstart
+
+.PHONY: demo test test-long check format lint bench tools reference clean
+
+demo reference: export WINDTUNNEL_GIT_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+
+demo: ## Build, run the quickstart scenario, print the verdict and where the report is
+	$(CARGO) build --release
+	target_dir=$$($(CARGO) metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'); \
+	"$$target_dir/release/windtunnel" run scenarios/quickstart.toml --out $(OUT) --force
+
+tools: $(VENV)/ready
+
+$(VENV)/ready: tests/requirements.txt
+	sh tests/install-tools.sh $(PYTHON) $(VENV)
+	touch $@
+
+test: tools ## All quick tests: library, command line, conformance, determinism, recomputation in Python
+	WINDTUNNEL_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test
+
+test-long: tools ## The tests that take minutes: quality on real data, ten million rows
+	WINDTUNNEL_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --release -- --ignored
+
+check: lint test ## What has to pass before a change is shared
+
+format: ## Format the code
+	$(CARGO) fmt
+
+lint: ## Formatting, clippy and documentation, warnings denied
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+
+reference: ## Make the committed reference report again
+	$(CARGO) run --release -- run scenarios/quickstart.toml --out reports/reference --force
+	rm -r reports/reference/events reports/reference/sessions.csv reports/reference/agents.csv
+
+bench: ## Criterion benches
+	$(CARGO) bench
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,138 @@
+//! The command line: one file a subcommand, each a thin caller of the library.
+//!
+//! Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 the run
+//! failed, 2 bad usage or bad input.
+
+mod completions;
+mod data;
+mod evaluate;
+mod fit;
+mod list;
+mod progress;
+mod report;
+mod run;
+mod schema;
+
+use crate::experiment::RunError;
+use crate::progress::Progress;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A wind tunnel for recommender systems.
+#[derive(Debug, Parser)]
+#[command(name = "windtunnel", version, about, long_about = None, max_term_width = 100)]
+pub struct Cli {
+    /// Threads to use; otherwise RAYON_NUM_THREADS, otherwise all cores. Results never depend on it.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// No progress on stderr.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario into a folder: events, tables, plots and a report
+    Run(run::Arguments),
+    /// Measure the arms' offline ranking accuracy against held-out interactions
+    Evaluate(evaluate::Arguments),
+    /// Fit the arms and save their models
+    Fit(fit::Arguments),
+    /// Rebuild plots and report from a run folder
+    Report(report::Arguments),
+    /// List what a scenario can name
+    List(list::Arguments),
+    /// Look at or fetch a dataset
+    Data(data::Arguments),
+    /// Print the JSON Schema of the scenario file
+    Schema,
+    /// Print a completion script for a shell
+    Completions(completions::Arguments),
+}
+
+/// Why a command did not succeed, and with it the exit code.
+#[derive(Debug)]
+pub enum CliError {
+    /// The command or its input is wrong: exit code 2.
+    BadInput(anyhow::Error),
+    /// The work failed: exit code 1.
+    Failed(anyhow::Error),
+}
+
+impl CliError {
+    fn bad_input(error: impl Into<anyhow::Error>) -> Self {
+        CliError::BadInput(error.into())
+    }
+
+    fn failed(error: impl Into<anyhow::Error>) -> Self {
+        CliError::Failed(error.into())
+    }
+
+    /// A run's error: bad input or failed work.
+    fn of_run(error: RunError) -> Self {
+        if error.is_bad_input() { CliError::bad_input(error) } else { CliError::failed(error) }
+    }
+
+    /// The exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            CliError::Failed(_) => 1,
+            CliError::BadInput(_) => 2,
+        }
+    }
+
+    /// The whole chain of causes in one line.
+    pub fn line(&self) -> String {
+        let (CliError::BadInput(error) | CliError::Failed(error)) = self;
+        let mut line = String::new();
+        for cause in error.chain() {
+            let cause = cause.to_string();
+            if line.is_empty() {
+                line = cause;
+            } else if !line.ends_with(&cause) {
+                line = format!("{line}: {cause}");
+            }
+        }
+        line
+    }
+}
+
+/// Runs the command.
+pub fn execute(cli: Cli) -> Result<(), CliError> {
+    if let Some(threads) = cli.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads));
+        pool.build_global().map_err(CliError::failed)?;
+    }
+    let progress = progress::Bars::new(cli.quiet);
+    match cli.command {
+        Command::Run(arguments) => run::run(&arguments, &progress),
+        Command::Evaluate(arguments) => evaluate::run(&arguments, &progress),
+        Command::Fit(arguments) => fit::run(&arguments, &progress),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::List(arguments) => list::run(&arguments),
+        Command::Data(arguments) => data::run(&arguments, &progress),
+        Command::Schema => schema::run(),
+        Command::Completions(arguments) => completions::run(&arguments),
+    }
+}
+
+/// Where relative paths of a scenario start: the folder the command was given in.
+fn base_dir() -> Result<PathBuf, CliError> {
+    std::env::current_dir().map_err(CliError::failed)
+}
+
+/// Prints to stdout; a reader that has gone away is no error of ours.
+fn print(text: &str) -> Result<(), CliError> {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::failed(error)),
+        _ => Ok(()),
+    }
+}
+
+/// A progress listener as the subcommands take it.
+type Listener<'a> = &'a dyn Progress;

@@ -1,0 +1,132 @@
+//! One arm's model: fitted on a split, saved, or loaded from where it was saved.
+//! Must not know agents.
+
+use super::RunError;
+use super::folder::ModelFolder;
+use crate::dataset::{Dataset, Split};
+use crate::progress::Progress;
+use crate::recommender::{CurvePoint, FitContext, RecommendError, Recommender, Training};
+use crate::rng::Streams;
+use crate::scenario::Arm;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+
+/// What a model was fitted on, kept beside it as `fitted_on.json`: a model that meets other data
+/// is refused before it can rank items that are not what it takes them for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FittedOn {
+    /// Kind of recommender.
+    pub kind: String,
+    /// Content hash of the dataset.
+    pub dataset_hash: String,
+    /// Hash of the training and validation sets: a model that has seen what is now held out
+    /// must not be judged on it.
+    pub split_hash: String,
+}
+
+/// SHA-256 over who has what in training and validation.
+fn split_hash(split: &Split) -> String {
+    let mut hash = Sha256::new();
+    for part in [&split.train, &split.valid] {
+        hash.update((part.len() as u64).to_le_bytes());
+        part.matrix.indptr.iter().for_each(|&start| hash.update((start as u64).to_le_bytes()));
+        part.matrix.indices.iter().for_each(|item| hash.update(item.to_le_bytes()));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a recommender may learn from this split.
+pub fn training<'a>(dataset: &'a Dataset, split: &'a Split) -> Training<'a> {
+    Training {
+        train: &split.train,
+        valid: &split.valid,
+        catalogue: &dataset.catalogue,
+        users: &dataset.users,
+        items: &dataset.items,
+        genres: &dataset.genres,
+        has_ratings: dataset.rating_range.is_some(),
+    }
+}
+
+/// Fits the arm on this split, or loads its model; with it comes its learning curve.
+pub fn fit(
+    dataset: &Dataset,
+    split: &Split,
+    arm: &Arm,
+    streams: Streams,
+    round: u32,
+    checkpoints: Option<&Path>,
+    progress: &dyn Progress,
+) -> Result<(Box<dyn Recommender>, Vec<CurvePoint>), RunError> {
+    let failed = |source| RunError::Recommend { arm: arm.name.clone(), source };
+    if let Some(dir) = &arm.model {
+        return Ok((load(dataset, split, arm, dir).map_err(failed)?, Vec::new()));
+    }
+    let checkpoint_dir = checkpoints.map(|dir| dir.join(&arm.name));
+    if let Some(path) = &checkpoint_dir {
+        std::fs::create_dir_all(path).map_err(|source| RunError::Io { path: path.clone(), source })?;
+    }
+    let mut context = FitContext { streams, round, progress, curve: Vec::new(), checkpoint_dir };
+    progress.begin(&format!("fit {}", arm.name), 0);
+    let fitted = arm.trainer.fit(&training(dataset, split), &mut context);
+    progress.end();
+    Ok((fitted.map_err(failed)?, context.curve))
+}
+
+fn load(
+    dataset: &Dataset,
+    split: &Split,
+    arm: &Arm,
+    dir: &Path,
+) -> Result<Box<dyn Recommender>, RecommendError> {
+    let path = dir.join("fitted_on.json");
+    let bad = |problem| RecommendError::BadModel { path: path.clone(), problem };
+    let bytes = std::fs::read(&path).map_err(|source| RecommendError::Io { path: path.clone(), source })?;
+    let fitted_on: FittedOn = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
+    if fitted_on.kind != arm.kind.name() {
+        return Err(bad(format!("kind is {:?}, the arm expects {:?}", fitted_on.kind, arm.kind.name())));
+    }
+    let hash = dataset.content_hash();
+    if fitted_on.dataset_hash != hash {
+        return Err(bad(format!("fitted on dataset {}, this one is {hash}", fitted_on.dataset_hash)));
+    }
+    if fitted_on.split_hash != split_hash(split) {
+        let problem = "fitted on another split of this dataset; use the seed and [split] it was fitted with";
+        return Err(bad(problem.to_owned()));
+    }
+    arm.kind.load(dir)
+}
+
+/// Fits every arm of a scenario and saves each model in a folder of its own below `out`.
+pub fn fit_and_save(
+    scenario: &crate::scenario::Scenario,
+    options: &super::RunOptions<'_>,
+) -> Result<Vec<std::path::PathBuf>, RunError> {
+    let (dataset, split) = super::prepare::load(scenario, options.base_dir, options.progress)?;
+    let dataset_hash = dataset.content_hash();
+    let streams = Streams::new(scenario.file.seed);
+    let mut saved = Vec::new();
+    // Every folder first: nothing is fitted for a place that is taken.
+    let folders: Result<Vec<ModelFolder>, RunError> = scenario
+        .arms
+        .iter()
+        .map(|arm| ModelFolder::create(&options.out.join(&arm.name), options.force))
+        .collect();
+    for (arm, folder) in scenario.arms.iter().zip(folders?) {
+        let (model, _) = fit(&dataset, &split, arm, streams, 0, options.checkpoints, options.progress)?;
+        let fitted_on = FittedOn {
+            kind: arm.kind.name().to_owned(),
+            dataset_hash: dataset_hash.clone(),
+            split_hash: split_hash(&split),
+        };
+        let text = serde_json::to_vec_pretty(&fitted_on).expect("plain data is JSON");
+        saved.push(folder.fill(|dir| {
+            model.save(dir).map_err(|source| RunError::Recommend { arm: arm.name.clone(), source })?;
+            let path = dir.join("fitted_on.json");
+            crate::files::write_whole(&path, &text).map_err(|source| RunError::Io { path, source })
+        })?);
+    }
+    Ok(saved)
+}

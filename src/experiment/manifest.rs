@@ -1,0 +1,129 @@
+//! What a run says about itself, gathered into `manifest.json`. The only file with timings.
+
+use super::prepare::Prepared;
+use super::simulate::Failures;
+use crate::report::manifest::{ArmInfo, DatasetInfo, FailureInfo, Manifest, Timing};
+use crate::scenario::Scenario;
+use std::time::Instant;
+
+/// Wall-clock time, phase by phase.
+pub struct Clock {
+    last: Instant,
+    timings: Vec<Timing>,
+}
+
+impl Clock {
+    /// Starts timing.
+    pub fn start() -> Self {
+        Clock { last: Instant::now(), timings: Vec::new() }
+    }
+
+    /// Ends a phase; the same phase again adds up.
+    pub fn lap(&mut self, phase: &str) {
+        let seconds = self.last.elapsed().as_secs_f64();
+        self.last = Instant::now();
+        match self.timings.iter_mut().find(|timing| timing.phase == phase) {
+            Some(timing) => timing.seconds += seconds,
+            None => self.timings.push(Timing { phase: phase.to_owned(), seconds }),
+        }
+    }
+}
+
+/// The manifest's text.
+pub fn of(scenario: &Scenario, prepared: &Prepared, arms: Vec<(ArmInfo, Failures)>, clock: Clock) -> String {
+    let file = &scenario.file;
+    let failures = arms.iter().flat_map(|(arm, failures)| failures.iter().map(move |f| (&arm.name, f)));
+    let failures = failures.map(|(arm, ((step, cause), &count))| FailureInfo {
+        arm: arm.clone(),
+        step: step.clone(),
+        cause: cause.clone(),
+        count,
+    });
+    let failures = failures.collect();
+    let baseline = file.statistics.baseline.clone().or_else(|| arms.first().map(|(arm, _)| arm.name.clone()));
+    let manifest = Manifest {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        git_revision: option_env!("WINDTUNNEL_GIT_REVISION").map(str::to_owned),
+        title: file.name.clone(),
+        seed: file.seed,
+        dataset: dataset(scenario, prepared),
+        n_agents: prepared.agents.profiles.len() as u64,
+        population: population(scenario, prepared),
+        taste: taste(prepared),
+        behavior: text(file.behavior.get("kind")),
+        items_per_page: file.session.items_per_page,
+        max_pages: file.session.max_pages,
+        n_rounds: file.rounds,
+        n_threads: rayon::current_num_threads() as u32,
+        arms: arms.into_iter().map(|(arm, _)| arm).collect(),
+        baseline,
+        confidence: file.statistics.confidence,
+        power: file.statistics.power,
+        timings: clock.timings,
+        failures,
+        ..Manifest::default()
+    };
+    manifest.to_json()
+}
+
+fn text(value: Option<&toml::Value>) -> String {
+    value.and_then(toml::Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn dataset(scenario: &Scenario, prepared: &Prepared) -> DatasetInfo {
+    let dataset = &prepared.dataset;
+    let report = dataset.load_report;
+    let mut load_report = vec![format!("{} rows read", report.n_rows)];
+    if report.n_skipped > 0 {
+        load_report.push(format!("{} malformed rows skipped", report.n_skipped));
+    }
+    if report.n_duplicates > 0 {
+        load_report.push(format!("{} repeated pairs, the last one counted", report.n_duplicates));
+    }
+    DatasetInfo {
+        source: dataset.source.clone(),
+        hash: prepared.dataset_hash.clone(),
+        n_users: dataset.n_users() as u64,
+        n_items: dataset.n_items() as u64,
+        n_interactions: dataset.interactions.len() as u64,
+        n_train_users: u64::from(prepared.catalogue.n_train_users),
+        n_train: prepared.split.train.len() as u64,
+        split: format!(
+            "{}: {} train, {} validation, {} test",
+            scenario.file.split.kind.name(),
+            prepared.split.train.len(),
+            prepared.split.valid.len(),
+            prepared.split.test.len()
+        ),
+        load_report,
+        genres: dataset.genres.all().to_vec(),
+    }
+}
+
+fn population(scenario: &Scenario, prepared: &Prepared) -> String {
+    let (n_agents, n_users) = (prepared.agents.profiles.len(), prepared.dataset.n_users());
+    let traits = "activity, diversity and conformity from each person's interactions";
+    if n_agents <= n_users {
+        format!("{n_agents} of {n_users} people, each once; {traits}")
+    } else {
+        let jitter = scenario.file.population.jitter.0;
+        let copies = match prepared.dataset.published_personas {
+            Some(_) => "with the published traits of their person".to_owned(),
+            None => format!("with traits jittered by {jitter}"),
+        };
+        format!("{n_users} people resampled to {n_agents} agents, {copies}; {traits}")
+    }
+}
+
+fn taste(prepared: &Prepared) -> String {
+    let name = prepared.taste.name();
+    let words = match name {
+        "truth" => "the latent truth of the synthetic world",
+        "content" => "genres of what the person watched, and the items' general quality",
+        _ => {
+            "a factor model of its own, fitted apart from every arm on all interactions, held-out ones \
+             included; arms that resemble it are favoured"
+        }
+    };
+    format!("{name}: {words}")
+}

@@ -1,0 +1,144 @@
+//! The flow itself: scenario -> dataset -> split -> fit -> world -> events -> metrics ->
+//! statistics -> report, one function a stage, into one run folder.
+//!
+//! Stages talk through the types of their modules; this is the only place that knows them all.
+
+pub mod evaluate;
+pub mod fit;
+pub mod folder;
+mod manifest;
+pub mod prepare;
+mod simulate;
+mod tables;
+
+use crate::agent::taste::TasteError;
+use crate::dataset::DatasetError;
+use crate::event::EventError;
+use crate::metric::subjects::SubjectsError;
+use crate::progress::Progress;
+use crate::recommender::RecommendError;
+use crate::report::ReportError;
+use crate::scenario::Scenario;
+use folder::RunFolder;
+use prepare::Prepared;
+use std::path::{Path, PathBuf};
+
+/// How a run is carried out; nothing here changes its results.
+pub struct RunOptions<'a> {
+    /// Where the run folder is made.
+    pub out: &'a Path,
+    /// Where relative paths of the scenario start.
+    pub base_dir: &'a Path,
+    /// Whether a finished run in the folder may be replaced.
+    pub force: bool,
+    /// Where training may leave checkpoints and go on from those of a killed run.
+    pub checkpoints: Option<&'a Path>,
+    /// Where progress goes.
+    pub progress: &'a dyn Progress,
+}
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The data could not be read or split.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// Taste could not be built.
+    #[error(transparent)]
+    Taste(#[from] TasteError),
+    /// A recommender failed.
+    #[error("arm {arm}")]
+    Recommend {
+        /// Which arm.
+        arm: String,
+        /// What went wrong.
+        source: RecommendError,
+    },
+    /// Events could not be written or read.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// Items or agents could not be written or read.
+    #[error(transparent)]
+    Subjects(#[from] SubjectsError),
+    /// The report could not be made.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A file of the run folder could not be written.
+    #[error("cannot write {path}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The folder holds something that would be lost.
+    #[error("{path} already holds a run or a model; give another --out, or --force to replace it")]
+    Occupied {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// The folder holds files of the same names that no run wrote.
+    #[error("{path} holds files that a run would replace, but is not a run folder; give another --out")]
+    NotARun {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// The data leaves nobody to simulate or nothing to show.
+    #[error("nothing to simulate: the dataset has {n_users} users and {n_items} items")]
+    Empty {
+        /// Users found.
+        n_users: usize,
+        /// Items found.
+        n_items: usize,
+    },
+}
+
+impl RunError {
+    /// Whether the input, rather than the run, is at fault.
+    pub fn is_bad_input(&self) -> bool {
+        matches!(
+            self,
+            RunError::Dataset(_)
+                | RunError::Taste(_)
+                | RunError::Occupied { .. }
+                | RunError::NotARun { .. }
+                | RunError::Empty { .. }
+                | RunError::Recommend {
+                    source: RecommendError::BadModel { .. } | RecommendError::Io { .. },
+                    ..
+                }
+        )
+    }
+}
+
+/// Runs a scenario into a folder. On success the folder is complete and its path is in `options.out`.
+pub fn run(scenario: &Scenario, options: &RunOptions<'_>) -> Result<(), RunError> {
+    let mut clock = manifest::Clock::start();
+    let prepared = Prepared::new(scenario, options.base_dir, options.progress)?;
+    clock.lap("prepare");
+    // Every arm is fitted or loaded before the folder is touched: bad input costs no earlier run.
+    let mut first = Vec::new();
+    for arm in &scenario.arms {
+        first.push(simulate::first_fit(&prepared, arm, options, &mut clock)?);
+    }
+    let folder = RunFolder::create(options.out, options.force)?;
+    folder.write("scenario.toml", scenario_text(scenario).as_bytes())?;
+    crate::metric::subjects::write_catalogue(&folder.items(), &prepared.catalogue)?;
+    crate::metric::subjects::write_population(&folder.agents(), &prepared.population)?;
+    let mut arms = Vec::new();
+    for (arm, fitted) in scenario.arms.iter().zip(first) {
+        arms.push(simulate::arm(scenario, &prepared, arm, fitted, &folder, options, &mut clock)?);
+    }
+    options.progress.begin("measure", 0);
+    tables::write(scenario, &prepared, &folder)?;
+    clock.lap("measure");
+    options.progress.end();
+    folder.write("manifest.json", manifest::of(scenario, &prepared, arms, clock).as_bytes())?;
+    crate::report::write(&folder.root).map_err(RunError::Report)
+}
+
+/// The scenario with every default written out.
+fn scenario_text(scenario: &Scenario) -> String {
+    let text = toml::to_string(&scenario.file).expect("a checked scenario is TOML");
+    format!("{}: every default is written out.\n{text}", folder::MARK)
+}

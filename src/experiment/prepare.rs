@@ -1,0 +1,157 @@
+//! Everything that all arms share: data, split, population, taste, and what metrics may know.
+//! Must not know any recommender.
+
+use super::RunError;
+use crate::agent::behavior::Behavior;
+use crate::agent::facts::Facts;
+use crate::agent::profile::{self, Agents};
+use crate::agent::taste::{Taste, TasteSource};
+use crate::dataset::{Dataset, Interaction, Interactions, LoadContext, Split, split};
+use crate::id::UserId;
+use crate::metric::{AgentRecord, Catalogue, CatalogueItem, Population};
+use crate::progress::Progress;
+use crate::rng::Streams;
+use crate::scenario::Scenario;
+use crate::scenario::file::SplitPart;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What all arms share.
+pub struct Prepared {
+    /// The run's randomness.
+    pub streams: Streams,
+    /// The data.
+    pub dataset: Dataset,
+    /// Its content hash.
+    pub dataset_hash: String,
+    /// Train, validation and test.
+    pub split: Split,
+    /// Everybody who will be simulated.
+    pub agents: Agents,
+    /// Where their taste came from.
+    pub taste: TasteSource,
+    /// How they behave.
+    pub behavior: Arc<dyn Behavior>,
+    /// What each person is never shown.
+    pub known: Arc<Interactions>,
+    /// What is held out of each person.
+    pub held_out: Arc<Interactions>,
+    /// The items as metrics know them.
+    pub catalogue: Catalogue,
+    /// The agents as metrics know them.
+    pub population: Population,
+}
+
+/// The data and its split, before anybody is simulated.
+pub fn load(
+    scenario: &Scenario,
+    base_dir: &Path,
+    progress: &dyn Progress,
+) -> Result<(Dataset, Split), RunError> {
+    let streams = Streams::new(scenario.file.seed);
+    let dataset = scenario.source.load(&LoadContext { base_dir, streams, progress })?;
+    if dataset.n_users() == 0 || dataset.n_items() == 0 {
+        return Err(RunError::Empty { n_users: dataset.n_users(), n_items: dataset.n_items() });
+    }
+    let split = split::split(&dataset, &scenario.file.split, streams)?;
+    Ok((dataset, split))
+}
+
+impl Prepared {
+    /// Loads, splits, draws the population and builds its taste.
+    pub fn new(scenario: &Scenario, base_dir: &Path, progress: &dyn Progress) -> Result<Self, RunError> {
+        let streams = Streams::new(scenario.file.seed);
+        progress.begin("load data", 0);
+        let (dataset, split) = load(scenario, base_dir, progress)?;
+        progress.end();
+        progress.begin("prepare agents", 0);
+        let section = &scenario.file.population;
+        let n_agents = if section.n_agents == 0 { dataset.n_users() } else { section.n_agents as usize };
+        let agents = profile::population(&dataset, n_agents, section.jitter.0, streams);
+        let taste = Taste::build(&dataset, section.taste, streams)?;
+        let facts = Arc::new(Facts::new(&dataset, taste));
+        let behavior = scenario.behavior.begin(facts, streams);
+        let exclude = &scenario.file.session.exclude;
+        let known = union(&split, exclude);
+        let held_out = if exclude.contains(&SplitPart::Test) { &split.valid } else { &split.test };
+        progress.end();
+        Ok(Prepared {
+            streams,
+            dataset_hash: dataset.content_hash(),
+            catalogue: catalogue(&dataset, &split),
+            population: population(&dataset, &split, held_out, &agents),
+            held_out: Arc::new(held_out.clone()),
+            known: Arc::new(known),
+            taste: section.taste.resolve(&dataset),
+            behavior,
+            agents,
+            split,
+            dataset,
+        })
+    }
+}
+
+/// The parts of a split taken together.
+pub fn union(split: &Split, parts: &[SplitPart]) -> Interactions {
+    let mut all: Vec<Interaction> = Vec::new();
+    for (part, interactions) in
+        [(SplitPart::Train, &split.train), (SplitPart::Valid, &split.valid), (SplitPart::Test, &split.test)]
+    {
+        if parts.contains(&part) {
+            let users = 0..interactions.matrix.n_rows as u32;
+            all.extend(users.flat_map(|user| interactions.history_of(UserId(user))));
+        }
+    }
+    all.sort_by_key(|x| (x.user, x.item));
+    Interactions::from_sorted(split.train.matrix.n_rows, split.train.matrix.n_cols, &all)
+}
+
+fn catalogue(dataset: &Dataset, split: &Split) -> Catalogue {
+    let counts = split.train.item_counts();
+    let items =
+        dataset.catalogue.iter().zip(&counts).enumerate().map(|(k, (item, &n_train))| CatalogueItem {
+            raw_id: dataset.items.raw(k as u32).to_owned(),
+            title: item.title.clone(),
+            genres: item.genres.clone(),
+            n_train,
+        });
+    let has_any = |user: &usize| !split.train.items_of(UserId(*user as u32)).is_empty();
+    Catalogue {
+        genres: dataset.genres.all().to_vec(),
+        items: items.collect(),
+        n_train_users: (0..dataset.n_users()).filter(has_any).count() as u32,
+    }
+}
+
+fn population(dataset: &Dataset, split: &Split, held_out: &Interactions, agents: &Agents) -> Population {
+    let counts = split.train.item_counts();
+    let record = |(profile, raw_id): (&profile::Profile, &String)| {
+        let train = split.train.items_of(profile.user);
+        let popularity: f64 = train.iter().map(|&item| f64::from(counts[item as usize])).sum();
+        AgentRecord {
+            raw_id: raw_id.clone(),
+            persona: dataset.users.raw(profile.user.0).to_owned(),
+            activity: profile.tiers.activity,
+            diversity: profile.tiers.diversity,
+            conformity: profile.tiers.conformity,
+            n_train: train.len() as u32,
+            n_held_out: held_out.items_of(profile.user).len() as u32,
+            genre_shares: genre_shares(dataset, train),
+            mean_popularity: (popularity / train.len().max(1) as f64) as f32,
+        }
+    };
+    Population { agents: agents.profiles.iter().zip(&agents.raw_ids).map(record).collect() }
+}
+
+/// The share of each genre in these items, an item's weight divided equally among its genres.
+fn genre_shares(dataset: &Dataset, items: &[u32]) -> Vec<f32> {
+    let mut shares = vec![0f64; dataset.genres.len()];
+    for &item in items {
+        let genres = &dataset.catalogue[item as usize].genres;
+        for genre in genres {
+            shares[genre.idx()] += 1.0 / genres.len() as f64;
+        }
+    }
+    let total: f64 = shares.iter().sum();
+    shares.into_iter().map(|s| if total > 0.0 { (s / total) as f32 } else { 0.0 }).collect()
+}

@@ -1,0 +1,230 @@
+//! One arm through all its rounds: fit, simulate, log; from the second round on it is refitted
+//! on what its own agents did. Must not know other arms.
+
+use super::fit::fit;
+use super::folder::RunFolder;
+use super::manifest::Clock;
+use super::prepare::{Prepared, union};
+use super::{RunError, RunOptions, prepare};
+use crate::dataset::{Interaction, Interactions, Split};
+use crate::event::write::{EventWriter, RawIds};
+use crate::event::{Event, EventError, What};
+use crate::id::{AgentId, ItemId, UserId};
+use crate::recommender::{RecommendError, Recommender};
+use crate::report::manifest::{ArmInfo, FitInfo};
+use crate::scenario::file::MemorySwitch;
+use crate::scenario::{Arm, Scenario};
+use crate::world::{SessionRules, Tunnel};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// An arm's model of the first round, and how it came about.
+pub struct Fitted {
+    recommender: Box<dyn Recommender>,
+    info: FitInfo,
+}
+
+/// Fits or loads an arm for the first round.
+pub fn first_fit(
+    prepared: &Prepared,
+    arm: &Arm,
+    options: &RunOptions<'_>,
+    clock: &mut Clock,
+) -> Result<Fitted, RunError> {
+    fitted(prepared, arm, &prepared.split, 0, options, clock)
+}
+
+fn fitted(
+    prepared: &Prepared,
+    arm: &Arm,
+    split: &Split,
+    round: u32,
+    options: &RunOptions<'_>,
+    clock: &mut Clock,
+) -> Result<Fitted, RunError> {
+    let started = Instant::now();
+    let (dataset, streams) = (&prepared.dataset, prepared.streams);
+    let (recommender, curve) =
+        fit(dataset, split, arm, streams, round, options.checkpoints, options.progress)?;
+    clock.lap(&format!("fit {}", arm.name));
+    let info = FitInfo { round, seconds: started.elapsed().as_secs_f64(), curve };
+    Ok(Fitted { recommender, info })
+}
+
+/// Runs one arm, from its model of the first round on, and writes its events.
+pub fn arm(
+    scenario: &Scenario,
+    prepared: &Prepared,
+    arm: &Arm,
+    first: Fitted,
+    folder: &RunFolder,
+    options: &RunOptions<'_>,
+    clock: &mut Clock,
+) -> Result<(ArmInfo, Failures), RunError> {
+    let progress = options.progress;
+    let mut failures = Failures::new();
+    let mut writer = EventWriter::create(&folder.events(&arm.name)?)?;
+    let mut info = ArmInfo {
+        name: arm.name.clone(),
+        kind: arm.kind.name().to_owned(),
+        loaded_from: arm.model.as_ref().map(|dir| dir.display().to_string()),
+        fits: Vec::new(),
+    };
+    let mut first = Some(first);
+    let mut split = prepared.split.clone();
+    let mut known = prepared.known.clone();
+    for round in 0..scenario.file.rounds {
+        let model = match first.take() {
+            Some(model) => model,
+            None => fitted(prepared, arm, &split, round, options, clock)?,
+        };
+        info.fits.push(model.info);
+        let tunnel = tunnel(scenario, prepared, model.recommender.into(), known, round);
+        let mut watched = Vec::new();
+        let n_agents = prepared.agents.profiles.len();
+        progress.begin(&format!("simulate {}", arm.name), n_agents as u64);
+        let cohort_size = scenario.file.world.cohort_size as usize;
+        let simulated: Result<(), Stopped> =
+            tunnel.simulate(&prepared.agents.profiles, cohort_size, progress, |events| {
+                if round + 1 < scenario.file.rounds {
+                    watched.extend(events.iter().filter_map(watch));
+                }
+                count_failures(events, &mut failures);
+                Ok(writer.write(events, &Raw(prepared))?)
+            });
+        progress.end();
+        simulated.map_err(|stopped| stopped.of(&arm.name))?;
+        clock.lap(&format!("simulate {}", arm.name));
+        if round + 1 < scenario.file.rounds {
+            split.train = grown(prepared, &split.train, &watched, round);
+        }
+        known = Arc::new(union(&split, &scenario.file.session.exclude));
+    }
+    writer.finish()?;
+    Ok((info, failures))
+}
+
+/// How often each step failed for each cause.
+pub type Failures = BTreeMap<(String, String), u64>;
+
+/// Different causes that are told apart in one arm; a foreign recommender can invent new ones without end.
+const CAUSES_MAX: usize = 100;
+
+fn count_failures(events: &[Event], failures: &mut Failures) {
+    for event in events {
+        if let What::Failure { step, cause } = &event.what {
+            let mut key = (step.to_string(), cause.to_string());
+            if failures.len() >= CAUSES_MAX && !failures.contains_key(&key) {
+                key.1 = "other causes".to_owned();
+            }
+            *failures.entry(key).or_default() += 1;
+        }
+    }
+}
+
+/// Why simulating stopped.
+enum Stopped {
+    Recommend(RecommendError),
+    Event(EventError),
+}
+
+impl From<RecommendError> for Stopped {
+    fn from(error: RecommendError) -> Self {
+        Stopped::Recommend(error)
+    }
+}
+
+impl From<EventError> for Stopped {
+    fn from(error: EventError) -> Self {
+        Stopped::Event(error)
+    }
+}
+
+impl Stopped {
+    fn of(self, arm: &str) -> RunError {
+        match self {
+            Stopped::Recommend(source) => RunError::Recommend { arm: arm.to_owned(), source },
+            Stopped::Event(source) => RunError::Event(source),
+        }
+    }
+}
+
+fn tunnel(
+    scenario: &Scenario,
+    prepared: &Prepared,
+    recommender: Arc<dyn Recommender>,
+    known: Arc<Interactions>,
+    round: u32,
+) -> Tunnel {
+    let session = &scenario.file.session;
+    let memory_entries = match session.memory {
+        MemorySwitch::On => session.memory_entries as usize,
+        MemorySwitch::Off => 0,
+    };
+    Tunnel {
+        recommender,
+        behavior: prepared.behavior.clone(),
+        known,
+        held_out: prepared.held_out.clone(),
+        rules: SessionRules {
+            items_per_page: session.items_per_page as usize,
+            max_pages: session.max_pages,
+            presentation: session.presentation,
+            memory_entries,
+            on_error: scenario.file.world.on_error,
+        },
+        streams: prepared.streams,
+        round,
+    }
+}
+
+/// Raw ids of the run, for the event file.
+struct Raw<'a>(&'a Prepared);
+
+impl RawIds for Raw<'_> {
+    fn agent(&self, agent: AgentId) -> &str {
+        &self.0.agents.raw_ids[agent.idx()]
+    }
+
+    fn item(&self, item: ItemId) -> &str {
+        self.0.dataset.items.raw(item.0)
+    }
+}
+
+/// What an event adds to the next round's training: an item watched, and its rating.
+fn watch(event: &Event) -> Option<(AgentId, ItemId, Option<u8>)> {
+    match event.what {
+        What::Watch { item, .. } => Some((event.agent, item, None)),
+        What::Rating { item, rating, .. } => Some((event.agent, item, Some(rating))),
+        _ => None,
+    }
+}
+
+/// The training set with what the agents watched added under the people they stand for. Ratings
+/// are put on the dataset's own scale; agents of one person agree on the last agent's rating.
+fn grown(
+    prepared: &prepare::Prepared,
+    train: &Interactions,
+    watched: &[(AgentId, ItemId, Option<u8>)],
+    round: u32,
+) -> Interactions {
+    let scale = |rating: u8| match prepared.dataset.rating_range {
+        Some((low, high)) => low + (high - low) * (f32::from(rating) - 1.0) / 4.0,
+        None => 1.0,
+    };
+    let middle = prepared.dataset.rating_range.map_or(1.0, |(low, high)| 0.5 * (low + high));
+    let newest = train.order.iter().copied().max().unwrap_or(0);
+    let mut all: BTreeMap<(UserId, ItemId), Interaction> = BTreeMap::new();
+    for user in 0..train.matrix.n_rows as u32 {
+        all.extend(train.history_of(UserId(user)).map(|x| ((x.user, x.item), x)));
+    }
+    for &(agent, item, rating) in watched {
+        let user = prepared.agents.profiles[agent.idx()].user;
+        let rating = rating.map_or(middle, scale);
+        let order = newest.saturating_add(1 + i64::from(round));
+        all.insert((user, item), Interaction { user, item, rating, order });
+    }
+    let all: Vec<Interaction> = all.into_values().collect();
+    Interactions::from_sorted(train.matrix.n_rows, train.matrix.n_cols, &all)
+}

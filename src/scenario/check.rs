@@ -1,0 +1,338 @@
+//! From table to [`Scenario`]: every section is read and checked on its own, so that all
+//! complaints come at once.
+
+use super::file::{
+    CandidateRule, EvaluationSection, HeldOut, PopulationSection, ScenarioFile, SessionSection, SplitPart,
+    WorldSection,
+};
+use super::params::{self, Complaint};
+use super::{Arm, Scenario};
+use crate::agent::behavior::{self, BehaviorPlan};
+use crate::dataset::{self, Source};
+use crate::metric::evaluate::Mask;
+use crate::recommender;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+use toml::{Table, Value};
+
+/// Arms a scenario may have.
+const MAX_ARMS: usize = 64;
+
+/// Checks a whole scenario.
+pub fn check(table: &Table) -> Result<Scenario, Vec<Complaint>> {
+    let mut sink = Sink::default();
+    let mut file = top_level(table, &mut sink);
+    file.split = sink.section(table, "split");
+    sink.note(file.split.check("split"));
+    file.population = sink.section(table, "population");
+    sink.population(&file.population);
+    file.session = sink.section(table, "session");
+    sink.session(&file.session);
+    file.world = sink.section(table, "world");
+    sink.world(&file.world);
+    file.statistics = sink.section(table, "statistics");
+    file.evaluation = sink.section(table, "evaluation");
+    sink.evaluation(&file.evaluation);
+    let source = sink.plugin(table, "dataset", "source", &file.dataset, check_source);
+    let behavior = sink.plugin(table, "behavior", "kind", &file.behavior, check_behavior);
+    let arms = sink.arms(table);
+    sink.refits(file.rounds, &arms);
+    let named = table.get("arms").and_then(Value::as_table).into_iter().flat_map(Table::keys);
+    sink.complaints.extend(file.statistics.complaints("statistics", named.map(String::as_str)));
+    match (source, behavior) {
+        (Some((source, dataset)), Some((behavior, behavior_table))) if sink.complaints.is_empty() => {
+            file.split = file.split.resolved();
+            file.dataset = dataset;
+            file.behavior = behavior_table;
+            file.arms = arms.iter().map(|(arm, t)| (arm.name.clone(), Value::Table(t.clone()))).collect();
+            let arms = arms.into_iter().map(|(arm, _)| arm).collect();
+            Ok(Scenario { file, source, behavior, arms })
+        }
+        _ => Err(sink.complaints),
+    }
+}
+
+/// The keys beside the sections; sections are left at their defaults.
+fn top_level(table: &Table, sink: &mut Sink) -> ScenarioFile {
+    const SECTIONS: &[&str] = &[
+        "dataset",
+        "split",
+        "population",
+        "session",
+        "world",
+        "behavior",
+        "arms",
+        "statistics",
+        "evaluation",
+    ];
+    let expected = params::keys::<ScenarioFile>();
+    let mut scalars = Table::new();
+    for (key, value) in table {
+        if !expected.contains(key) {
+            sink.complaints.push(Complaint::UnknownKey {
+                path: key.clone(),
+                nearest: params::nearest(key, &expected),
+                expected: expected.clone(),
+            });
+        } else if SECTIONS.contains(&key.as_str()) {
+            if !value.is_table() {
+                sink.complaints.push(Complaint::WrongType {
+                    path: key.clone(),
+                    problem: format!("expected a table [{key}], found {}", value.type_str()),
+                });
+            }
+        } else {
+            scalars.insert(key.clone(), value.clone());
+        }
+    }
+    let mut file = ScenarioFile::default();
+    for (key, value) in &scalars {
+        // One key at a time, so that one wrong type does not hide another.
+        match params::parse::<ScenarioFile>("", &Table::from_iter([(key.clone(), value.clone())])) {
+            Ok(parsed) => match key.as_str() {
+                "version" => file.version = parsed.version,
+                "name" => file.name = parsed.name,
+                "description" => file.description = parsed.description,
+                "seed" => file.seed = parsed.seed,
+                _ => file.rounds = parsed.rounds,
+            },
+            Err(Complaint::WrongType { problem, .. }) => {
+                sink.complaints.push(Complaint::WrongType { path: key.clone(), problem });
+            }
+            Err(other) => sink.complaints.push(other),
+        }
+    }
+    sink.range("version", file.version, 1, 1);
+    sink.range("rounds", file.rounds, 1, 1000);
+    file
+}
+
+/// Where complaints gather.
+#[derive(Default)]
+struct Sink {
+    complaints: Vec<Complaint>,
+}
+
+impl Sink {
+    /// The value, or its complaint noted.
+    fn note<T>(&mut self, result: Result<T, Complaint>) -> Option<T> {
+        result.map_err(|complaint| self.complaints.push(complaint)).ok()
+    }
+
+    fn range(&mut self, path: &str, value: u32, low: u32, high: u32) {
+        if !(low..=high).contains(&value) {
+            let bound = if low == high { format!("{low}") } else { format!("{low}..={high}") };
+            self.complaints.push(Complaint::out_of_range(path, value, bound));
+        }
+    }
+
+    /// A typed section; its default when it is absent or wrong.
+    fn section<T: DeserializeOwned + JsonSchema + Default>(&mut self, table: &Table, key: &str) -> T {
+        match table.get(key) {
+            Some(Value::Table(section)) => self.note(params::parse(key, section)).unwrap_or_default(),
+            _ => T::default(),
+        }
+    }
+
+    fn population(&mut self, population: &PopulationSection) {
+        self.range("population.n_agents", population.n_agents, 0, 100_000_000);
+        let jitter = population.jitter.0;
+        if !(0.0..=2.0).contains(&jitter) {
+            self.complaints.push(Complaint::out_of_range("population.jitter", jitter, "0..=2"));
+        }
+    }
+
+    fn session(&mut self, session: &SessionSection) {
+        self.range("session.items_per_page", session.items_per_page, 1, 1000);
+        self.range("session.max_pages", session.max_pages, 1, 1000);
+        self.range("session.memory_entries", session.memory_entries, 1, 10_000);
+        if !session.exclude.contains(&SplitPart::Train) {
+            let found = format!("{:?}", session.exclude).to_lowercase();
+            self.complaints.push(Complaint::out_of_range(
+                "session.exclude",
+                found,
+                "a list with \"train\" in it",
+            ));
+        }
+    }
+
+    fn world(&mut self, world: &WorldSection) {
+        self.range("world.cohort_size", world.cohort_size, 1, 1 << 24);
+    }
+
+    fn evaluation(&mut self, evaluation: &EvaluationSection) {
+        if evaluation.cutoffs.is_empty() || evaluation.cutoffs.len() > 32 {
+            let found = format!("{} cutoffs", evaluation.cutoffs.len());
+            self.complaints.push(Complaint::out_of_range("evaluation.cutoffs", found, "1..=32 of them"));
+        }
+        for (k, &cutoff) in evaluation.cutoffs.iter().enumerate() {
+            self.range("evaluation.cutoffs", cutoff, 1, 10_000);
+            if evaluation.cutoffs[..k].contains(&cutoff) {
+                let found = format!("{cutoff} twice");
+                self.complaints.push(Complaint::out_of_range("evaluation.cutoffs", found, "all different"));
+            }
+        }
+        self.range("evaluation.n_candidates", evaluation.n_candidates, 1, 1_000_000);
+        if evaluation.candidates == CandidateRule::Stored && evaluation.candidates_path.is_none() {
+            self.complaints.push(Complaint::Missing {
+                path: "evaluation.candidates_path".to_owned(),
+                expected: "the file of candidates, one line a user (`user item item …`)".to_owned(),
+            });
+        }
+        if evaluation.held_out == HeldOut::Valid && evaluation.mask == Mask::TrainValid {
+            let bound = "\"train\" when held_out is \"valid\"";
+            self.complaints.push(Complaint::out_of_range("evaluation.mask", "\"train_valid\"", bound));
+        }
+    }
+
+    /// A section that names a plug-in by `name_key`; gives the checked plug-in and its resolved table.
+    fn plugin<T>(
+        &mut self,
+        table: &Table,
+        at: &str,
+        name_key: &str,
+        default: &Table,
+        check: impl Fn(&str, &str, &Table) -> Result<(T, schemars::Schema), Complaint>,
+    ) -> Option<(T, Table)> {
+        let section = match table.get(at) {
+            Some(Value::Table(section)) => section,
+            None => default,
+            Some(_) => return None,
+        };
+        self.named(section, at, name_key, default.get(name_key), check)
+    }
+
+    fn named<T>(
+        &mut self,
+        section: &Table,
+        at: &str,
+        name_key: &str,
+        default_name: Option<&Value>,
+        check: impl Fn(&str, &str, &Table) -> Result<(T, schemars::Schema), Complaint>,
+    ) -> Option<(T, Table)> {
+        let name = match section.get(name_key).or(default_name) {
+            Some(Value::String(name)) => name.clone(),
+            Some(other) => {
+                let problem = format!("expected a string, found {}", other.type_str());
+                self.complaints.push(Complaint::WrongType { path: format!("{at}.{name_key}"), problem });
+                return None;
+            }
+            None => {
+                let expected = format!("{name_key} = \"…\" names what this is");
+                self.complaints.push(Complaint::Missing { path: format!("{at}.{name_key}"), expected });
+                return None;
+            }
+        };
+        let mut params = section.clone();
+        params.remove(name_key);
+        let (checked, schema) = self.note(check(at, &name, &params))?;
+        Some((checked, resolved(name_key, &name, &params, &schema)))
+    }
+
+    fn arms(&mut self, table: &Table) -> Vec<(Arm, Table)> {
+        let empty = Table::new();
+        let arms = match table.get("arms") {
+            Some(Value::Table(arms)) => arms,
+            _ => &empty,
+        };
+        if arms.is_empty() {
+            self.complaints.push(Complaint::Missing {
+                path: "arms".to_owned(),
+                expected: "at least one table [arms.NAME] with a kind".to_owned(),
+            });
+        }
+        if arms.len() > MAX_ARMS {
+            self.complaints.push(Complaint::out_of_range("arms", arms.len(), format!("1..={MAX_ARMS} arms")));
+        }
+        arms.iter().filter_map(|(name, arm)| self.arm(name, arm)).collect()
+    }
+
+    /// From the second round on arms are refitted; one that was fitted elsewhere cannot be.
+    fn refits(&mut self, rounds: u32, arms: &[(Arm, Table)]) {
+        for (arm, _) in arms.iter().filter(|(arm, _)| rounds > 1 && arm.model.is_some()) {
+            let bound = format!("1 while arms.{} has a model: a fitted model is not refitted", arm.name);
+            self.complaints.push(Complaint::out_of_range("rounds", rounds, bound));
+        }
+    }
+
+    fn arm(&mut self, name: &str, arm: &Value) -> Option<(Arm, Table)> {
+        let at = format!("arms.{name}");
+        let fits = !name.is_empty()
+            && name.len() <= 64
+            && !name.starts_with('.')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+        if !fits {
+            let bound = "1 to 64 letters, digits, `_`, `-` or `.`, not starting with `.` (it names a folder)";
+            self.complaints.push(Complaint::out_of_range("arms", format!("{name:?}"), bound));
+            return None;
+        }
+        let Value::Table(section) = arm else {
+            let problem = format!("expected a table with a kind, found {}", arm.type_str());
+            self.complaints.push(Complaint::WrongType { path: at, problem });
+            return None;
+        };
+        let mut section = section.clone();
+        let model = self.model(&at, &mut section);
+        let default_name = Value::String(name.to_owned());
+        let by_name = recommender::kind(name).map(|_| &default_name);
+        let ((kind, trainer), mut table) = self.named(&section, &at, "kind", by_name, check_recommender)?;
+        if let Some(model) = &model {
+            table.insert("model".to_owned(), Value::String(model.display().to_string()));
+        }
+        Some((Arm { name: name.to_owned(), kind, trainer, model }, table))
+    }
+
+    /// Takes `model = "DIR"` out of an arm.
+    fn model(&mut self, at: &str, section: &mut Table) -> Option<PathBuf> {
+        match section.remove("model")? {
+            Value::String(dir) => Some(PathBuf::from(dir)),
+            other => {
+                let problem = format!("expected the folder of a fitted model, found {}", other.type_str());
+                self.complaints.push(Complaint::WrongType { path: format!("{at}.model"), problem });
+                None
+            }
+        }
+    }
+}
+
+type Checked<T> = Result<(T, schemars::Schema), Complaint>;
+
+fn check_source(at: &str, name: &str, params: &Table) -> Checked<Box<dyn Source>> {
+    let kind = dataset::kind(name).ok_or_else(|| {
+        Complaint::unknown_name(format!("{at}.source"), name, dataset::ALL.iter().map(|k| k.name()))
+    })?;
+    Ok((kind.check(at, params)?, kind.params_schema()))
+}
+
+fn check_behavior(at: &str, name: &str, params: &Table) -> Checked<Box<dyn BehaviorPlan>> {
+    let kind = behavior::kind(name).ok_or_else(|| {
+        Complaint::unknown_name(format!("{at}.kind"), name, behavior::ALL.iter().map(|k| k.name()))
+    })?;
+    Ok((kind.check(at, params)?, kind.params_schema()))
+}
+
+type CheckedKind = (&'static dyn recommender::RecommenderKind, Box<dyn recommender::Trainer>);
+
+fn check_recommender(at: &str, name: &str, params: &Table) -> Checked<CheckedKind> {
+    let kind = recommender::kind(name).ok_or_else(|| {
+        Complaint::unknown_name(format!("{at}.kind"), name, recommender::ALL.iter().map(|k| k.name()))
+    })?;
+    Ok(((kind, kind.check(at, params)?), kind.params_schema()))
+}
+
+/// The table with its name first, then every parameter, defaults filled in from the schema.
+fn resolved(name_key: &str, name: &str, params: &Table, schema: &schemars::Schema) -> Table {
+    let mut table = Table::from_iter([(name_key.to_owned(), Value::String(name.to_owned()))]);
+    let properties = schema.get("properties").and_then(|p| p.as_object());
+    for (key, property) in properties.into_iter().flatten() {
+        let default = property.get("default").and_then(|value| Value::try_from(value).ok());
+        if let Some(value) = params.get(key).cloned().or(default) {
+            table.insert(key.clone(), value);
+        }
+    }
+    for (key, value) in params {
+        table.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    table
+}
