@@ -1,7 +1,4 @@
-"""A recommender as an HTTP server: the most popular items, a JSON answer to every JSON message.
-
-In a scenario: kind = "http", start = ["python3", "examples/recommenders/http_popular.py"]
-"""
+"""A recommender as an HTTP server, for kind = "http": the most popular items."""
 import json, os, sys, threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 

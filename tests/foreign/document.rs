@@ -42,6 +42,6 @@ fn the_examples_are_short() {
         let path = root().join("examples/recommenders").join(name);
         let text = std::fs::read_to_string(path).expect("an example");
         let n_lines = text.lines().filter(|line| !line.trim().is_empty()).count();
-        assert!(n_lines <= 35, "{name}: {n_lines} lines");
+        assert!(n_lines <= 30, "{name}: {n_lines} lines");
     }
 }
