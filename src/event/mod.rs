@@ -4,6 +4,7 @@
 //! how events came about or what they will be used for; no event carries a wall clock.
 
 pub mod read;
+pub mod recorded;
 pub mod write;
 
 use crate::id::{AgentId, ItemId};

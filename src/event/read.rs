@@ -28,6 +28,16 @@ impl DenseIds {
             items: items.into_iter().enumerate().map(number).map(|(raw, k)| (raw, ItemId(k))).collect(),
         }
     }
+
+    /// The agent of this raw id.
+    pub fn agent(&self, raw: &str) -> Option<AgentId> {
+        self.agents.get(raw).copied()
+    }
+
+    /// The item of this raw id.
+    pub fn item(&self, raw: &str) -> Option<ItemId> {
+        self.items.get(raw).copied()
+    }
 }
 
 /// Calls `take` with every session of an event file, in file order.
