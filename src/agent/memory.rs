@@ -42,6 +42,11 @@ pub struct Mood {
     pub fatigue: f32,
 }
 
+impl Mood {
+    /// Neither satisfied nor dissatisfied, and fresh.
+    pub const NEUTRAL: Mood = Mood { satisfaction: 0.5, fatigue: 0.0 };
+}
+
 /// What an agent remembers of its session.
 #[derive(Component, Clone, Debug, Default, PartialEq)]
 pub struct Memory {
@@ -95,6 +100,11 @@ impl Memory {
     /// All factual entries, oldest first.
     pub fn factual(&self) -> &[Factual] {
         &self.factual
+    }
+
+    /// How the agent felt when it last reflected; `None` before that.
+    pub fn latest_mood(&self) -> Option<Mood> {
+        self.emotional.last().map(|&(_, mood)| mood)
     }
 
     /// How the agent remembers feeling, seen from `page`: its emotional entries weighted by recency;

@@ -19,6 +19,9 @@ pub struct Traits {
     pub diversity: f32,
     /// Mean squared deviation of the person's ratings from the items' mean ratings; small = conforming.
     pub deviation: f32,
+    /// How much higher than others the person rates: the mean of the deviations, shrunk towards 0 by
+    /// five ratings' worth, in rating points.
+    pub leniency: f32,
 }
 
 /// Traits cut into three tiers, 1 = low to 3 = high.
@@ -88,6 +91,9 @@ pub fn traits(dataset: &Dataset) -> Vec<Traits> {
     (0..dataset.n_users() as u32).map(|user| traits_of(dataset, &all, &means, UserId(user))).collect()
 }
 
+/// Ratings' worth of belief that a person is as lenient as everybody.
+const PRIOR_RATINGS: f32 = 5.0;
+
 /// The mean rating of every item; 0 for items without any.
 fn item_means(all: &Interactions) -> Vec<f32> {
     let mut sums = vec![(0f64, 0u32); all.matrix.n_cols];
@@ -106,11 +112,13 @@ fn traits_of(dataset: &Dataset, all: &Interactions, means: &[f32], user: UserId)
             views[genre.idx()] += 1;
         }
     }
-    let squared: f32 = items.iter().zip(ratings).map(|(&i, r)| (r - means[i as usize]).powi(2)).sum();
+    let deviations = || items.iter().zip(ratings).map(|(&i, r)| r - means[i as usize]);
+    let squared: f32 = deviations().map(|d| d * d).sum();
     Traits {
         activity: items.len() as f32,
         diversity: genres_covering(views, 0.8) as f32,
         deviation: if items.is_empty() { 0.0 } else { squared / items.len() as f32 },
+        leniency: deviations().sum::<f32>() / (items.len() as f32 + PRIOR_RATINGS),
     }
 }
 
@@ -210,6 +218,7 @@ fn jittered(traits: Traits, agent: AgentId, jitter: f32, streams: Streams) -> Tr
         activity: traits.activity * factor(),
         diversity: traits.diversity * factor(),
         deviation: traits.deviation * factor(),
+        leniency: traits.leniency,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The running session of one agent, as an ECS component. Must not know how pages are
 //! filled or reactions made; the world's systems do that.
 
-use super::behavior::Reaction;
+use super::behavior::{PageOutcome, Reaction};
 use super::memory::Mood;
 use crate::event::{Event, ExitReason, What};
 use crate::id::{AgentId, ItemId};
@@ -34,8 +34,8 @@ pub struct SessionState {
     pub feedback: Vec<Feedback>,
     /// How the agent feels right now.
     pub mood: Mood,
-    /// Enjoyment 0..=1 of every page so far.
-    pub enjoyment: Vec<f32>,
+    /// What came of every page so far.
+    pub outcomes: Vec<PageOutcome>,
     /// Why the session ended, once it has.
     pub exit: Option<ExitReason>,
     /// Everything that happened, in order.
@@ -55,7 +55,7 @@ impl SessionState {
             shown: Vec::new(),
             feedback: Vec::new(),
             mood,
-            enjoyment: Vec::new(),
+            outcomes: Vec::new(),
             exit: None,
             events: Vec::new(),
         }

@@ -121,12 +121,11 @@ impl Tunnel {
 
     /// Spawns one entity an agent.
     fn admit(&self, cohort: &[Profile], world: &mut World) -> Vec<Entity> {
-        let fresh = Mood { satisfaction: 0.5, fatigue: 0.0 };
         let bundles: Vec<_> = cohort
             .iter()
             .map(|&profile| {
                 let memory = Memory::with_capacity(self.rules.memory_entries);
-                (profile, memory, SessionState::new(self.round, fresh), Browsing)
+                (profile, memory, SessionState::new(self.round, Mood::NEUTRAL), Browsing)
             })
             .collect();
         world.spawn_batch(bundles).collect()

@@ -131,7 +131,7 @@ fn visits<'a>(gathered: &'a Gathered<'_>) -> Vec<Visit<'a>> {
             round: session.round,
             page: session.page,
             items: &session.on_page,
-            enjoyment: &session.enjoyment,
+            outcomes: &session.outcomes,
         })
         .collect()
 }
@@ -175,7 +175,7 @@ pub(super) fn remember(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static
                 rating: rating.map(f32::from),
             });
         }
-        session.enjoyment.push(session.reaction.enjoyment());
+        session.outcomes.push(session.reaction.outcome());
     }
 }
 

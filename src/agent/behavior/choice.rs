@@ -1,12 +1,20 @@
 //! The `choice` behaviour: a structural model of the six steps of a session, microseconds a page.
 //!
-//! Examination by slot, binary-logit alignment and watching, ordered-logit rating
-//! (McCullagh 1980), a discrete-time exit hazard and a latent interview score. All numbers come
-//! from a parameter file; nothing here is tuned in code.
+//! Each step is a file: [`align`], [`watch`], [`rating`], [`reflection`], [`exit`] and [`interview`]
+//! say what the step depends on; all numbers come from a parameter file, so nothing here is
+//! tuned in code. The same functions are fitted by `calibrate` and simulated here.
 
+pub mod align;
+pub mod exit;
+pub mod interview;
+pub mod logit;
 mod parameters;
+pub mod rating;
+pub mod reflection;
+pub mod view;
+pub mod watch;
 
-pub use parameters::ChoiceParameters;
+pub use parameters::{ChoiceParameters, STEPS};
 
 use super::{
     Behavior, BehaviorKind, BehaviorPlan, Interview, Reaction, Reflection, SlotReaction, Step, Visit,
@@ -14,18 +22,16 @@ use super::{
 use crate::agent::facts::Facts;
 use crate::agent::memory::Mood;
 use crate::event::Text;
-use crate::id::ItemId;
 use crate::rng::{ChaCha8Rng, Purpose, Streams};
 use crate::scenario::params::{self, Complaint};
+use logit::logistic;
 use rand::RngExt;
-use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// How many memories come to mind for one item.
-const N_RECALLED: usize = 8;
+use view::{Outcome, Person, Prospect, Remembered};
+use watch::Fitting;
 
 /// Visits a rayon task takes at once.
 const VISITS_PER_TASK: usize = 256;
@@ -85,100 +91,74 @@ impl ChoiceModel {
         self.streams.stream(purpose, visit.round, u64::from(visit.profile.agent.0), visit.page)
     }
 
-    /// Steps 1 to 3 for one visit. Every slot draws its own numbers whether it needs them
-    /// or not, so that a slot's luck does not depend on what happened above it.
+    /// Steps 1 to 3 for one visit. Every slot draws its own luck of fitting and of rating whether it
+    /// needs it or not, so that these do not depend on what happened above it.
     fn react_to(&self, visit: &Visit<'_>) -> Reaction {
+        let p = &self.parameters;
+        let person = Person::of(visit.profile);
         let mut align_luck = self.stream(Purpose::Align, visit);
-        let mut watch_luck = self.stream(Purpose::Watch, visit);
         let mut rate_luck = self.stream(Purpose::Rate, visit);
-        let mut watched_here: Vec<ItemId> = Vec::new();
-        let mut slots = Vec::with_capacity(visit.items.len());
+        let (mut fitting, mut rating_luck) = (Vec::new(), Vec::with_capacity(visit.items.len()));
+        let mut slots = vec![SlotReaction::default(); visit.items.len()];
         for (slot, &item) in visit.items.iter().enumerate() {
-            let (look, fit) = (align_luck.random::<f32>(), align_luck.random::<f32>());
-            let (watch, rate) = (watch_luck.random::<f32>(), rate_luck.random::<f32>());
-            if look >= self.parameters.examination.probability(slot) {
-                slots.push(SlotReaction::default());
-                continue;
+            let (look, fit): (f64, f64) = (align_luck.random(), align_luck.random());
+            rating_luck.push(rate_luck.random::<f64>());
+            if look < p.align.looks(slot) {
+                let prospect = Prospect::of(slot, item, visit.profile, visit.memory, visit.page, &self.facts);
+                let fits = fit < logistic(p.align.utility(person, prospect));
+                slots[slot].aligned = Some(fits);
+                if fits {
+                    fitting.push(prospect);
+                }
             }
-            let aligned = fit < logistic(self.align_utility(visit, item));
-            let watched = watch < logistic(self.watch_utility(visit, item, aligned, &watched_here));
-            let rating = watched.then(|| self.rate(visit, item, rate));
-            if watched {
-                watched_here.push(item);
-            }
-            slots.push(SlotReaction { aligned: Some(aligned), watched, rating });
+        }
+        for prospect in self.watched(visit, person, &fitting) {
+            let rating = p.rating.rate(person, prospect, rating_luck[prospect.slot]);
+            slots[prospect.slot].watched = true;
+            slots[prospect.slot].rating = Some((rating, feeling(rating)));
         }
         Reaction { slots }
     }
 
-    fn align_utility(&self, visit: &Visit<'_>, item: ItemId) -> f32 {
-        let p = &self.parameters.align;
-        let affinity = self.facts.taste.affinity(visit.profile.user, item);
-        p.intercept + p.taste * affinity + p.quality * self.facts.quality[item.idx()]
-    }
-
-    fn watch_utility(&self, visit: &Visit<'_>, item: ItemId, aligned: bool, here: &[ItemId]) -> f32 {
-        let p = &self.parameters.watch;
-        let tiers = visit.profile.tiers;
-        p.intercept
-            + if aligned { p.aligned } else { 0.0 }
-            + p.taste * self.facts.taste.affinity(visit.profile.user, item)
-            + p.quality * self.facts.quality[item.idx()]
-            + p.popularity * self.facts.popularity[item.idx()]
-            + tier(p.by_activity, tiers.activity)
-            + tier(p.by_diversity, tiers.diversity)
-            - p.fatigue * visit.mood.fatigue
-            - p.satiation * self.satiation(visit, item, here)
-    }
-
-    /// How much of the like of this item the agent has just had, from 0: what it watched on this
-    /// page, and what comes to mind from earlier pages.
-    fn satiation(&self, visit: &Visit<'_>, item: ItemId, here: &[ItemId]) -> f32 {
-        let on_page: f32 = here.iter().map(|&seen| self.facts.likeness(seen, item)).sum();
-        let recalled = visit.memory.recall(item, visit.page, N_RECALLED, &self.facts);
-        let watched = recalled.iter().filter(|r| r.entry.watched);
-        let earlier: f32 = watched.map(|r| r.relevance * r.relevance).sum();
-        0.5 * on_page + 0.25 * earlier
-    }
-
-    /// Ordered-logit rating and the feeling that goes with it; `luck` is uniform on 0..1.
-    fn rate(&self, visit: &Visit<'_>, item: ItemId, luck: f32) -> (u8, Text) {
-        let p = &self.parameters.rating;
-        let share = tier(p.crowd_share_by_conformity, visit.profile.tiers.conformity);
-        let affinity = self.facts.taste.affinity(visit.profile.user, item);
-        let utility =
-            2.0 * ((1.0 - share) * p.own * affinity + share * p.crowd * self.facts.quality[item.idx()]);
-        let rating = 1 + p.cuts.iter().filter(|&&cut| luck >= logistic(cut - utility)).count() as u8;
-        (rating, feeling(rating))
+    /// Which of the fitting items are watched.
+    fn watched(&self, visit: &Visit<'_>, person: Person, fitting: &[Prospect]) -> Vec<Prospect> {
+        let likeness = |a: usize, b: usize| {
+            let item = |place: usize| visit.items[fitting[place].slot];
+            f64::from(self.facts.likeness(item(a), item(b)))
+        };
+        let page = Fitting { person, items: fitting, likeness: &likeness };
+        let mut luck = self.stream(Purpose::Watch, visit);
+        self.parameters.watch.choose(&page, || luck.random()).into_iter().map(|k| fitting[k]).collect()
     }
 
     /// The mood after the latest page.
     fn mood_after(&self, visit: &Visit<'_>) -> Mood {
-        let p = &self.parameters.reflection;
-        let latest = visit.enjoyment.last().copied().unwrap_or(0.5);
-        let satisfaction = visit.mood.satisfaction + p.learning * (latest - visit.mood.satisfaction);
-        let tiring = tier(p.fatigue_by_activity, visit.profile.tiers.activity) * visit.page as f32;
-        Mood { satisfaction: satisfaction.clamp(0.0, 1.0), fatigue: tiring.clamp(0.0, 1.0) }
+        let person = Person::of(visit.profile);
+        let latest = visit.outcomes.len().saturating_sub(1);
+        let outcome = Outcome::of(&visit.outcomes[latest..]);
+        let before = f64::from(visit.mood.satisfaction);
+        let utility = self.parameters.reflection.utility(person, visit.page, before, outcome);
+        let luck: f64 = self.stream(Purpose::Reflect, visit).random();
+        Mood {
+            satisfaction: if luck < logistic(utility) { 1.0 } else { 0.0 },
+            fatigue: self.parameters.exit.fatigue(person, visit.page) as f32,
+        }
     }
 
-    fn exit_utility(&self, visit: &Visit<'_>) -> f32 {
-        let p = &self.parameters.exit;
-        let mood = visit.memory.recall_mood(visit.page).unwrap_or(Mood { satisfaction: 0.5, fatigue: 0.0 });
-        p.intercept
-            + p.page * (visit.page as f32 - 1.0)
-            + p.satisfaction * (mood.satisfaction - 0.5)
-            + p.fatigue * mood.fatigue
-            + tier(p.by_activity, visit.profile.tiers.activity)
+    fn leaves(&self, visit: &Visit<'_>) -> bool {
+        let remembered = Remembered::of(visit.memory, visit.page);
+        let utility = self.parameters.exit.utility(Person::of(visit.profile), remembered);
+        self.stream(Purpose::Exit, visit).random::<f64>() < logistic(utility)
     }
 
+    /// The interview asks about the whole session, but who remembers nothing tells of the last page alone.
     fn interview_of(&self, visit: &Visit<'_>) -> Interview {
         let p = &self.parameters.interview;
-        let n_pages = visit.enjoyment.len().max(1) as f32;
-        let enjoyment = visit.enjoyment.iter().sum::<f32>() / n_pages;
-        let noise: f32 = StandardNormal.sample(&mut self.stream(Purpose::Interview, visit));
-        let score =
-            p.intercept + p.satisfaction * enjoyment + p.fatigue * visit.mood.fatigue + p.spread * noise;
-        let satisfaction = score.round().clamp(1.0, 10.0) as u8;
+        let told = if visit.memory.is_on() { 0 } else { visit.outcomes.len().saturating_sub(1) };
+        let outcome = Outcome::of(&visit.outcomes[told..]);
+        let remembered = Remembered::of(visit.memory, visit.page);
+        let utility = p.utility(Person::of(visit.profile), visit.page, remembered, outcome);
+        let satisfaction = p.score(utility, self.stream(Purpose::Interview, visit).random());
         Interview { satisfaction, text: verdict(satisfaction) }
     }
 }
@@ -196,10 +176,7 @@ impl Behavior for ChoiceModel {
     }
 
     fn goes_on(&self, visits: &[Visit<'_>]) -> Vec<Step<bool>> {
-        each(visits, |visit| {
-            let luck: f32 = self.stream(Purpose::Exit, visit).random();
-            luck >= logistic(self.exit_utility(visit))
-        })
+        each(visits, |visit| !self.leaves(visit))
     }
 
     fn interview(&self, visits: &[Visit<'_>]) -> Vec<Step<Interview>> {
@@ -207,21 +184,13 @@ impl Behavior for ChoiceModel {
     }
 
     fn reflection_threshold(&self) -> f32 {
-        self.parameters.reflection.threshold
+        self.parameters.reflection.threshold as f32
     }
 }
 
 /// Answers every visit, in parallel, in visit order.
 fn each<T: Send>(visits: &[Visit<'_>], answer: impl Fn(&Visit<'_>) -> T + Sync) -> Vec<Step<T>> {
     visits.par_iter().with_min_len(VISITS_PER_TASK).map(|visit| Ok(answer(visit))).collect()
-}
-
-fn logistic(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
-}
-
-fn tier(values: [f32; 3], tier: u8) -> f32 {
-    values[usize::from(tier.clamp(1, 3)) - 1]
 }
 
 fn feeling(rating: u8) -> Text {

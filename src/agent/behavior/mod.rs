@@ -4,10 +4,8 @@
 //! language model. It must not know the arm, the recommender's scores or other agents, and
 //! every draw comes from the stream of (step, round, agent, page), so arms share their luck.
 
-mod choice;
+pub mod choice;
 mod random;
-
-pub use choice::ChoiceParameters;
 
 use super::facts::Facts;
 use super::memory::{Memory, Mood};
@@ -33,8 +31,8 @@ pub struct Visit<'a> {
     pub page: u32,
     /// The items on it, in slot order.
     pub items: &'a [ItemId],
-    /// Enjoyment 0..=1 of every page so far, the current one included once it has been seen.
-    pub enjoyment: &'a [f32],
+    /// What came of every page so far, the current one included once it has been seen.
+    pub outcomes: &'a [PageOutcome],
 }
 
 /// What an agent did with one slot.
@@ -56,19 +54,34 @@ pub struct Reaction {
 }
 
 impl Reaction {
-    /// How enjoyable the page was, 0..=1: half for what fitted, half for how the watched items were rated.
-    pub fn enjoyment(&self) -> f32 {
-        let n_slots = self.slots.len().max(1) as f32;
-        let fitting = self.slots.iter().filter(|s| s.aligned == Some(true)).count() as f32 / n_slots;
-        let ratings: Vec<f32> = self
-            .slots
-            .iter()
-            .filter_map(|s| s.rating.as_ref())
-            .map(|(r, _)| (f32::from(*r) - 1.0) / 4.0)
-            .collect();
-        let liked = ratings.iter().sum::<f32>() / ratings.len().max(1) as f32;
-        0.5 * fitting + 0.5 * liked
+    /// What came of the page, in numbers.
+    pub fn outcome(&self) -> PageOutcome {
+        let mut outcome = PageOutcome { n_shown: self.slots.len() as u32, ..PageOutcome::default() };
+        for slot in &self.slots {
+            outcome.n_fitting += u32::from(slot.aligned == Some(true));
+            outcome.n_watched += u32::from(slot.watched);
+            if let Some((rating, _)) = &slot.rating {
+                outcome.n_rated += 1;
+                outcome.sum_of_ratings += u32::from(*rating);
+            }
+        }
+        outcome
     }
+}
+
+/// What came of one page, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PageOutcome {
+    /// Items shown.
+    pub n_shown: u32,
+    /// Items that were found to fit.
+    pub n_fitting: u32,
+    /// Items watched.
+    pub n_watched: u32,
+    /// Items rated.
+    pub n_rated: u32,
+    /// The sum of these ratings.
+    pub sum_of_ratings: u32,
 }
 
 /// Satisfaction and fatigue put into words.

@@ -89,10 +89,9 @@ impl Behavior for CoinFlips {
     }
 
     fn reflect(&self, visits: &[Visit<'_>]) -> Vec<Step<Reflection>> {
-        let neutral = Mood { satisfaction: 0.5, fatigue: 0.0 };
         visits
             .iter()
-            .map(|_| Ok(Reflection { mood: neutral, text: "nothing in particular".into() }))
+            .map(|_| Ok(Reflection { mood: Mood::NEUTRAL, text: "nothing in particular".into() }))
             .collect()
     }
 

@@ -1,6 +1,12 @@
 //! The parameter file of the choice model: its form, its bounds, and the shipped sets.
 //! Must not know how the parameters are used beyond their units.
 
+use super::align::Align;
+use super::exit::Exit;
+use super::interview::Interview;
+use super::rating::Rating;
+use super::reflection::Reflection;
+use super::watch::Watch;
 use crate::scenario::params::{self, Complaint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,128 +18,26 @@ const SHIPPED: &[(&str, &str)] = &[("reasoned", include_str!("../../../../agents
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChoiceParameters {
-    /// Who looks where.
-    pub examination: Examination,
     /// Step 1: does it fit my taste?
     pub align: Align,
-    /// Step 2: do I watch it?
+    /// Step 2: which of what fits do I watch?
     pub watch: Watch,
     /// Step 3: how do I rate it?
     pub rating: Rating,
     /// Step 4: how do I feel?
-    pub reflection: ReflectionParameters,
+    pub reflection: Reflection,
     /// Step 5: do I leave?
     pub exit: Exit,
     /// Step 6: what do I say afterwards?
-    pub interview: InterviewParameters,
+    pub interview: Interview,
+    /// How these numbers were found, where they were fitted; no behaviour reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub fit: Option<toml::Table>,
 }
 
-/// Who looks where.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Examination {
-    /// Probability that a slot is looked at, from the top; further slots repeat the last.
-    pub by_slot: Vec<f32>,
-}
-
-impl Examination {
-    /// Probability that this slot (from 0) is looked at.
-    pub fn probability(&self, slot: usize) -> f32 {
-        self.by_slot.get(slot).or(self.by_slot.last()).copied().unwrap_or(1.0)
-    }
-}
-
-/// Coefficients of alignment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Align {
-    /// Intercept.
-    pub intercept: f32,
-    /// Per standard deviation of affinity.
-    pub taste: f32,
-    /// Per standard deviation of general quality.
-    pub quality: f32,
-}
-
-/// Coefficients of watching.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Watch {
-    /// Intercept.
-    pub intercept: f32,
-    /// Added when the item was found to fit.
-    pub aligned: f32,
-    /// Per standard deviation of affinity.
-    pub taste: f32,
-    /// Per standard deviation of general quality.
-    pub quality: f32,
-    /// Per standard deviation of log popularity.
-    pub popularity: f32,
-    /// Taken away per unit of satiation.
-    pub satiation: f32,
-    /// Taken away per unit of fatigue.
-    pub fatigue: f32,
-    /// Added by activity tier.
-    pub by_activity: [f32; 3],
-    /// Added by diversity tier.
-    pub by_diversity: [f32; 3],
-}
-
-/// Coefficients of the ordered-logit rating.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Rating {
-    /// Ascending cuts between ratings 1|2, 2|3, 3|4, 4|5.
-    pub cuts: [f32; 4],
-    /// Per standard deviation of the agent's own affinity.
-    pub own: f32,
-    /// Per standard deviation of what the crowd thinks.
-    pub crowd: f32,
-    /// Share of the crowd, by conformity tier.
-    pub crowd_share_by_conformity: [f32; 3],
-}
-
-/// Coefficients of reflection.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReflectionParameters {
-    /// Importance that must have accumulated.
-    pub threshold: f32,
-    /// How far the mood moves towards the latest page, 0..=1.
-    pub learning: f32,
-    /// Fatigue a page costs, by activity tier.
-    pub fatigue_by_activity: [f32; 3],
-}
-
-/// Coefficients of the exit hazard.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Exit {
-    /// Intercept.
-    pub intercept: f32,
-    /// Per page after the first.
-    pub page: f32,
-    /// Per unit of remembered satisfaction above one half.
-    pub satisfaction: f32,
-    /// Per unit of remembered fatigue.
-    pub fatigue: f32,
-    /// Added by activity tier.
-    pub by_activity: [f32; 3],
-}
-
-/// Coefficients of the interview score.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct InterviewParameters {
-    /// Intercept, in points of 1..=10.
-    pub intercept: f32,
-    /// Points per unit of mean enjoyment.
-    pub satisfaction: f32,
-    /// Points per unit of fatigue.
-    pub fatigue: f32,
-    /// Standard deviation of the noise, in points.
-    pub spread: f32,
-}
+/// The steps, by their names in the file, in the order of a session.
+pub const STEPS: [&str; 6] = ["align", "watch", "rating", "reflection", "exit", "interview"];
 
 impl ChoiceParameters {
     /// A shipped set, or the file at this path; `at` is the scenario key that named it.
@@ -150,36 +54,52 @@ impl ChoiceParameters {
             path: name.to_owned(),
             problem: params::toml_problem(&text, &error),
         })?;
-        let parameters: ChoiceParameters = params::parse(name, &table)?;
-        table.iter().try_for_each(|(key, value)| bounded(&format!("{name}.{key}"), value))?;
+        Self::from_table(name, &table)
+    }
+
+    /// From the table of a parameter file; `name` is how complaints call the file.
+    pub fn from_table(name: &str, table: &toml::Table) -> Result<Self, Complaint> {
+        let parameters: ChoiceParameters = params::parse(name, table)?;
+        let numbers = table.iter().filter(|(key, _)| *key != "fit");
+        numbers.into_iter().try_for_each(|(key, value)| bounded(&format!("{name}.{key}"), value))?;
         parameters.check(name)?;
         Ok(parameters)
     }
 
     /// Refuses numbers that mean nothing.
     fn check(&self, at: &str) -> Result<(), Complaint> {
-        if self.examination.by_slot.is_empty() {
-            return Err(Complaint::out_of_range(
-                format!("{at}.examination.by_slot"),
-                "[]",
-                "at least one probability",
-            ));
+        let filled = |key: &str, is_empty: bool| match is_empty {
+            true => Err(Complaint::out_of_range(format!("{at}.{key}"), "[]", "at least one number")),
+            false => Ok(()),
+        };
+        filled("align.examination", self.align.examination.is_empty())?;
+        filled("align.by_slot", self.align.by_slot.is_empty())?;
+        filled("watch.by_slot", self.watch.by_slot.is_empty())?;
+        filled("watch.appetite", self.watch.appetite.is_empty())?;
+        filled("reflection.by_page", self.reflection.by_page.iter().any(Vec::is_empty))?;
+        filled("exit.tiredness", self.exit.tiredness.iter().any(Vec::is_empty))?;
+        filled("interview.by_page", self.interview.by_page.iter().any(Vec::is_empty))?;
+        for &p in &self.align.examination {
+            params::within(at, "align.examination", p as f32, 0.0, 1.0)?;
         }
-        for &p in &self.examination.by_slot {
-            params::within(at, "examination.by_slot", p, 0.0, 1.0)?;
+        for (row, steps) in self.watch.appetite.iter().enumerate() {
+            if steps.len() != row + 1 {
+                let (key, found) =
+                    (format!("{at}.watch.appetite[{row}]"), format!("{} entries", steps.len()));
+                return Err(Complaint::out_of_range(key, found, format!("{}", row + 1)));
+            }
         }
-        for &share in &self.rating.crowd_share_by_conformity {
-            params::within(at, "rating.crowd_share_by_conformity", share, 0.0, 1.0)?;
-        }
-        params::within(at, "reflection.learning", self.reflection.learning, 0.0, 1.0)?;
-        params::within(at, "reflection.threshold", self.reflection.threshold, 0.0, 1e6)?;
-        params::within(at, "interview.spread", self.interview.spread, 0.0, 10.0)?;
-        if !self.rating.cuts.windows(2).all(|w| w[0] < w[1]) {
-            let found = format!("{:?}", self.rating.cuts);
-            return Err(Complaint::out_of_range(format!("{at}.rating.cuts"), found, "strictly ascending"));
-        }
-        Ok(())
+        params::within(at, "reflection.threshold", self.reflection.threshold as f32, 0.0, 1e3)?;
+        ascending(at, "rating.cuts", &self.rating.cuts)?;
+        ascending(at, "interview.cuts", &self.interview.cuts)
     }
+}
+
+fn ascending(at: &str, key: &str, cuts: &[f64]) -> Result<(), Complaint> {
+    if cuts.windows(2).all(|w| w[0] < w[1]) {
+        return Ok(());
+    }
+    Err(Complaint::out_of_range(format!("{at}.{key}"), format!("{cuts:?}"), "strictly ascending"))
 }
 
 /// Refuses numbers beyond any sensible coefficient, infinite ones and what is not a number.
@@ -216,13 +136,22 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("p.toml");
         let good = SHIPPED[0].1;
-        for bad in ["nan", "inf", "-1e308", "1e300"] {
-            let spoilt = good.replacen("intercept = -0.6", &format!("intercept = {bad}"), 1);
-            assert_ne!(spoilt, good);
+        for (from, to, told) in [
+            ("intercept = ", "intercept = nan # ", "align.intercept is "),
+            ("intercept = ", "intercept = inf # ", "align.intercept is "),
+            ("intercept = ", "intercept = -1e308 # ", "align.intercept is "),
+            ("examination = [", "examination = [1.5, ", "align.examination"),
+            ("by_slot = [", "by_slot = [] # ", "align.by_slot is []"),
+            ("appetite = [[", "appetite = [[0.5, ", "watch.appetite[0] is 2 entries, must be 1"),
+            ("cuts = [-2.2, -1.0", "cuts = [-2.2, -3.0", "rating.cuts is [-2.2, -3.0"),
+            ("threshold = ", "threshold = -1.0 # ", "reflection.threshold is -1"),
+        ] {
+            let spoilt = good.replacen(from, to, 1);
+            assert_ne!(spoilt, good, "{from}");
             std::fs::write(&path, spoilt).expect("written");
             let error =
                 ChoiceParameters::named("behavior.parameters", path.to_str().unwrap_or("")).unwrap_err();
-            assert!(error.to_string().contains("p.toml.align.intercept is "), "{error}");
+            assert!(error.to_string().contains(told), "{told}: {error}");
         }
     }
 
