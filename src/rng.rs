@@ -45,6 +45,10 @@ pub enum Purpose {
     Bootstrap = 15,
     /// The order in which a page's items are presented.
     Present = 16,
+    /// Parts of taste that are learnt or projected at random.
+    Taste = 20,
+    /// Whom and what a test of taste asks.
+    TasteTest = 21,
 }
 
 /// The root of all randomness of one run.

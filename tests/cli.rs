@@ -96,6 +96,12 @@ const BROKEN_SCENARIOS: &[(&str, &str, &[&str], &str)] = &[
     ),
     ("a wild jitter", "", &["population.jitter=7"], "population.jitter is 7, must be 0..=2"),
     ("a jitter that is no number", "", &["population.jitter=nan"], "population.jitter is NaN, must be 0..=2"),
+    (
+        "held-out taste from train",
+        "",
+        &["population.taste=held_out", "population.taste_evidence=train"],
+        "population.taste_evidence is \"train\", must be \"all\" when taste is \"held_out\"",
+    ),
     ("an unknown taste", "", &["population.taste=sweet"], "population.taste: unknown variant `sweet`"),
     ("an empty cohort", "", &["world.cohort_size=0"], "world.cohort_size is 0, must be 1..=16777216"),
     (

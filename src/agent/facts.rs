@@ -2,7 +2,7 @@
 //! and their own taste. Built once a run, shared by all agents; never shown to recommenders.
 
 use super::taste::Taste;
-use crate::dataset::{Dataset, Item};
+use crate::dataset::{Dataset, Interactions, Item};
 use crate::id::{GenreId, ItemId};
 
 /// Facts about the items, standardised over the catalogue.
@@ -50,6 +50,11 @@ impl Facts {
 /// General quality of every item in standard deviations: the mean rating, shrunk towards the
 /// overall mean by five ratings' worth, or what the source publishes where there are no ratings.
 pub fn quality(dataset: &Dataset) -> Vec<f32> {
+    quality_in(dataset, &dataset.all())
+}
+
+/// The same from some of the dataset's interactions.
+pub fn quality_in(dataset: &Dataset, interactions: &Interactions) -> Vec<f32> {
     const PRIOR_RATINGS: f64 = 5.0;
     if dataset.rating_range.is_none() {
         let published: Vec<f32> = dataset.catalogue.iter().filter_map(|item| item.mean_rating).collect();
@@ -58,12 +63,12 @@ pub fn quality(dataset: &Dataset) -> Vec<f32> {
     }
     let mut sums = vec![(0f64, 0f64); dataset.n_items()];
     let mut total = 0f64;
-    for x in &dataset.interactions {
-        sums[x.item.idx()].0 += f64::from(x.rating);
-        sums[x.item.idx()].1 += 1.0;
-        total += f64::from(x.rating);
+    for (&item, &rating) in interactions.matrix.indices.iter().zip(&interactions.matrix.values) {
+        sums[item as usize].0 += f64::from(rating);
+        sums[item as usize].1 += 1.0;
+        total += f64::from(rating);
     }
-    let mean = total / dataset.interactions.len().max(1) as f64;
+    let mean = total / interactions.len().max(1) as f64;
     let shrunk = sums.into_iter().map(|(sum, n)| (sum + PRIOR_RATINGS * mean) / (n + PRIOR_RATINGS));
     standardised(shrunk.map(|q| q as f32).collect())
 }

@@ -49,7 +49,7 @@ pub fn of(scenario: &Scenario, prepared: &Prepared, arms: Vec<(ArmInfo, Failures
         dataset: dataset(scenario, prepared),
         n_agents: prepared.agents.profiles.len() as u64,
         population: population(scenario, prepared),
-        taste: taste(prepared),
+        taste: prepared.taste.statement(prepared.taste_evidence),
         behavior: text(file.behavior.get("kind")),
         items_per_page: file.session.items_per_page,
         max_pages: file.session.max_pages,
@@ -113,17 +113,4 @@ fn population(scenario: &Scenario, prepared: &Prepared) -> String {
         };
         format!("{n_users} people resampled to {n_agents} agents, {copies}; {traits}")
     }
-}
-
-fn taste(prepared: &Prepared) -> String {
-    let name = prepared.taste.name();
-    let words = match name {
-        "truth" => "the latent truth of the synthetic world",
-        "content" => "genres of what the person watched, and the items' general quality",
-        _ => {
-            "a factor model of its own, fitted apart from every arm on all interactions, held-out ones \
-             included; arms that resemble it are favoured"
-        }
-    };
-    format!("{name}: {words}")
 }

@@ -5,7 +5,7 @@ use super::RunError;
 use crate::agent::behavior::Behavior;
 use crate::agent::facts::Facts;
 use crate::agent::profile::{self, Agents};
-use crate::agent::taste::{Taste, TasteSource};
+use crate::agent::taste::{Taste, TasteEvidence, TasteSource};
 use crate::dataset::{Dataset, Interaction, Interactions, LoadContext, Split, split};
 use crate::id::UserId;
 use crate::metric::{AgentRecord, Catalogue, CatalogueItem, Population};
@@ -30,6 +30,8 @@ pub struct Prepared {
     pub agents: Agents,
     /// Where their taste came from.
     pub taste: TasteSource,
+    /// From which interactions.
+    pub taste_evidence: TasteEvidence,
     /// How they behave.
     pub behavior: Arc<dyn Behavior>,
     /// What each person is never shown.
@@ -68,7 +70,7 @@ impl Prepared {
         let section = &scenario.file.population;
         let n_agents = if section.n_agents == 0 { dataset.n_users() } else { section.n_agents as usize };
         let agents = profile::population(&dataset, n_agents, section.jitter.0, streams);
-        let taste = Taste::build(&dataset, section.taste, streams)?;
+        let taste = Taste::build(&dataset, &split, section.taste, section.taste_evidence, streams)?;
         let facts = Arc::new(Facts::new(&dataset, taste));
         let behavior = scenario.behavior.begin(facts, streams);
         let exclude = &scenario.file.session.exclude;
@@ -83,6 +85,7 @@ impl Prepared {
             held_out: Arc::new(held_out.clone()),
             known: Arc::new(known),
             taste: section.taste.resolve(&dataset),
+            taste_evidence: section.taste_evidence,
             behavior,
             agents,
             split,

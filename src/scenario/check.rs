@@ -8,6 +8,7 @@ use super::file::{
 use super::params::{self, Complaint};
 use super::{Arm, Scenario};
 use crate::agent::behavior::{self, BehaviorPlan};
+use crate::agent::taste::{TasteEvidence, TasteSource};
 use crate::dataset::{self, Source};
 use crate::metric::evaluate::Mask;
 use crate::recommender;
@@ -140,6 +141,10 @@ impl Sink {
         let jitter = population.jitter.0;
         if !(0.0..=2.0).contains(&jitter) {
             self.complaints.push(Complaint::out_of_range("population.jitter", jitter, "0..=2"));
+        }
+        if population.taste == TasteSource::HeldOut && population.taste_evidence == TasteEvidence::Train {
+            let bound = "\"all\" when taste is \"held_out\"";
+            self.complaints.push(Complaint::out_of_range("population.taste_evidence", "\"train\"", bound));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The scenario file, key by key: a plain mirror of the TOML with its defaults.
 //! Must not check anything beyond types.
 
-use crate::agent::taste::TasteSource;
+use crate::agent::taste::{TasteEvidence, TasteSource};
 use crate::dataset::split::SplitParams;
 use crate::metric::evaluate::Mask;
 use crate::stats::params::StatsParams;
@@ -79,6 +79,8 @@ pub struct PopulationSection {
     pub jitter: Jitter,
     /// Where taste comes from.
     pub taste: TasteSource,
+    /// Which interactions taste is built from.
+    pub taste_evidence: TasteEvidence,
 }
 
 /// The jitter of resampled traits, in standard deviations of the log.

@@ -1,14 +1,15 @@
 //! Latent taste: a factor model of its own, fitted apart from every arm.
 //!
 //! Weighted alternating least squares over the whole matrix (Hu, Koren & Volinsky 2008, eqs. 4
-//! and 5) on all interactions, held-out ones included. Two changes: the target of an observed
-//! pair follows the person's rating, and what a person did not choose counts the more against
-//! it the better known it is (He et al., SIGIR 2016: weights grow with the root of popularity),
-//! so that taste is more than fame. An arm of the same family is favoured by it: reports must
-//! say so.
+//! and 5) on the evidence: by default all interactions, held-out ones included. Two changes: the
+//! target of an observed pair follows the person's rating, and what a person did not choose counts
+//! the more against it the better known it is (He et al., SIGIR 2016: weights grow with the root
+//! of popularity), so that taste is more than fame. An arm of the same family is favoured by it:
+//! reports must say so.
 
-use super::Taste;
-use crate::dataset::Dataset;
+use super::Basis;
+use super::factors::Factors;
+use crate::dataset::Interactions;
 use crate::dataset::sparse::Csr;
 use crate::rng::{Purpose, Streams};
 use rand_distr::{Distribution, StandardNormal};
@@ -25,22 +26,22 @@ const UNOBSERVED_WEIGHT_MAX: f64 = 0.5;
 const RATING_SLOPE: f32 = 0.3;
 
 /// Fits the latent taste of a dataset's people.
-pub(super) fn fit(dataset: &Dataset, streams: Streams) -> Taste {
-    let targets = targets(dataset);
+pub(super) fn fit(basis: &Basis<'_>) -> Factors {
+    let targets = targets(&basis.interactions);
     let transposed = targets.transpose();
     let fame = unobserved_weights(&transposed);
-    let mut items = initial(dataset.n_items(), streams);
+    let mut items = initial(targets.n_cols, basis.streams);
     let mut users = Vec::new();
     for _ in 0..N_SWEEPS {
         users = solve_users(&targets, &items, &fame);
         items = solve_items(&transposed, &users, &fame);
     }
-    Taste::raw(N_FACTORS, users, items, vec![0.0; dataset.n_items()])
+    Factors { n_factors: N_FACTORS, users, items, quality: vec![0.0; targets.n_cols] }
 }
 
 /// What the model should predict for the observed pairs.
-fn targets(dataset: &Dataset) -> Csr {
-    let mut matrix = dataset.all().matrix;
+fn targets(interactions: &Interactions) -> Csr {
+    let mut matrix = interactions.matrix.clone();
     for user in 0..matrix.n_rows {
         let ratings = &mut matrix.values[matrix.indptr[user]..matrix.indptr[user + 1]];
         let mean = ratings.iter().sum::<f32>() / ratings.len().max(1) as f32;
