@@ -49,6 +49,8 @@ pub enum Purpose {
     Taste = 20,
     /// Whom and what a test of taste asks.
     TasteTest = 21,
+    /// Dealing people into halves.
+    Halves = 23,
 }
 
 /// The root of all randomness of one run.
