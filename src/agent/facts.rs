@@ -19,12 +19,12 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The facts of a dataset.
-    pub fn new(dataset: &Dataset, taste: Taste) -> Self {
-        let popularity = dataset.all().item_counts().into_iter().map(|n| (n as f32 + 1.0).ln()).collect();
+    /// The facts of a dataset, as far as these of its interactions tell them.
+    pub fn new(dataset: &Dataset, interactions: &Interactions, taste: Taste) -> Self {
+        let popularity = interactions.item_counts().into_iter().map(|n| (n as f32 + 1.0).ln()).collect();
         Facts {
             taste,
-            quality: quality(dataset),
+            quality: quality_in(dataset, interactions),
             popularity: standardised(popularity),
             catalogue: dataset.catalogue.clone(),
         }
@@ -47,13 +47,9 @@ impl Facts {
     }
 }
 
-/// General quality of every item in standard deviations: the mean rating, shrunk towards the
-/// overall mean by five ratings' worth, or what the source publishes where there are no ratings.
-pub fn quality(dataset: &Dataset) -> Vec<f32> {
-    quality_in(dataset, &dataset.all())
-}
-
-/// The same from some of the dataset's interactions.
+/// General quality of every item in standard deviations, from these interactions of the dataset: the
+/// mean rating, shrunk towards the overall mean by five ratings' worth, or what the source publishes
+/// where there are no ratings.
 pub fn quality_in(dataset: &Dataset, interactions: &Interactions) -> Vec<f32> {
     const PRIOR_RATINGS: f64 = 5.0;
     if dataset.rating_range.is_none() {

@@ -85,11 +85,11 @@ fn quantile(sorted: &[f32], q: f64) -> f32 {
     sorted[low] + (sorted[high] - sorted[low]) * (at - low as f64) as f32
 }
 
-/// Traits of every person, from all interactions of the dataset.
-pub fn traits(dataset: &Dataset) -> Vec<Traits> {
-    let all = dataset.all();
-    let means = item_means(&all);
-    (0..dataset.n_users() as u32).map(|user| traits_of(dataset, &all, &means, UserId(user))).collect()
+/// Traits of every person, from these interactions of the dataset.
+pub fn traits(dataset: &Dataset, interactions: &Interactions) -> Vec<Traits> {
+    let means = item_means(interactions);
+    let of = |user| traits_of(dataset, interactions, &means, UserId(user));
+    (0..dataset.n_users() as u32).map(of).collect()
 }
 
 /// Ratings' worth of belief that a person is as lenient as everybody.
@@ -105,8 +105,8 @@ fn item_means(all: &Interactions) -> Vec<f32> {
     sums.into_iter().map(|(sum, n)| if n == 0 { 0.0 } else { (sum / f64::from(n)) as f32 }).collect()
 }
 
-fn traits_of(dataset: &Dataset, all: &Interactions, means: &[f32], user: UserId) -> Traits {
-    let (items, ratings) = all.matrix.row(user.idx());
+fn traits_of(dataset: &Dataset, interactions: &Interactions, means: &[f32], user: UserId) -> Traits {
+    let (items, ratings) = interactions.matrix.row(user.idx());
     let mut views = vec![0u32; dataset.genres.len()];
     for &item in items {
         for genre in &dataset.catalogue[item as usize].genres {
@@ -137,14 +137,20 @@ fn genres_covering(mut views: Vec<u32>, share: f64) -> usize {
         .map_or(0, |last| if total == 0 { 0 } else { last + 1 })
 }
 
-/// Draws a population of `n_agents`.
+/// Draws a population of `n_agents`, with traits from these interactions of the dataset.
 ///
 /// Up to the number of people, agents are distinct people, drawn without replacement and
 /// numbered in user order. Beyond it everybody is in, then people are resampled one whole
 /// shuffled round after another, with traits jittered by a log-normal factor of
 /// `jitter` standard deviations.
-pub fn population(dataset: &Dataset, n_agents: usize, jitter: f32, streams: Streams) -> Agents {
-    let traits = traits(dataset);
+pub fn population(
+    dataset: &Dataset,
+    interactions: &Interactions,
+    n_agents: usize,
+    jitter: f32,
+    streams: Streams,
+) -> Agents {
+    let traits = traits(dataset, interactions);
     let cuts = [
         Cuts::of(traits.iter().map(|t| t.activity).collect(), 0.60, 0.90),
         Cuts::of(traits.iter().map(|t| t.diversity).collect(), 0.33, 0.66),
@@ -284,7 +290,7 @@ mod tests {
         let person = |k: u32| Profile {
             agent: AgentId(k),
             user: UserId(k % 97),
-            traits: Traits { activity: 1.0, diversity: 1.0, deviation: 0.0 },
+            traits: Traits { activity: 1.0, diversity: 1.0, deviation: 0.0, leniency: 0.0 },
             tiers: Tiers {
                 activity: 1 + (k % 97 % 3) as u8,
                 diversity: 1 + (k % 97 / 7 % 3) as u8,

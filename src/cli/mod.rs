@@ -3,6 +3,7 @@
 //! Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 the run
 //! failed, 2 bad usage or bad input.
 
+mod calibrate;
 mod completions;
 mod data;
 mod evaluate;
@@ -41,6 +42,8 @@ enum Command {
     Evaluate(evaluate::Arguments),
     /// Fit the arms and save their models
     Fit(fit::Arguments),
+    /// Fit the agents' choice model to recorded sessions and ratings
+    Calibrate(calibrate::Arguments),
     /// Rebuild plots and report from a run folder
     Report(report::Arguments),
     /// List what a scenario can name
@@ -111,6 +114,7 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
         Command::Run(arguments) => run::run(&arguments, &progress),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &progress),
         Command::Fit(arguments) => fit::run(&arguments, &progress),
+        Command::Calibrate(arguments) => calibrate::run(&arguments, &progress),
         Command::Report(arguments) => report::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Data(arguments) => data::run(&arguments, &progress),

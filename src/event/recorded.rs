@@ -20,7 +20,7 @@ use std::path::Path;
 pub struct Recorded {
     /// What was shown, watched and rated, where it ended, and the interview.
     pub session: Session,
-    /// After each page, whether the agent said it would go on; `None` where it did not say.
+    /// After each page, whether the agent went on, or said it would; `None` where it neither did nor said.
     pub goes_on: Vec<Option<bool>>,
     /// After each page, whether its overall feeling was positive; `None` where it is not known.
     pub feelings: Vec<Option<bool>>,
@@ -102,7 +102,9 @@ fn recorded(line: Line, ids: &DenseIds) -> Result<Recorded, String> {
     if line.satisfaction.is_some_and(|score| !(1..=10).contains(&score)) {
         return Err(format!("satisfaction is {}, expected 1..=10", line.satisfaction.unwrap_or_default()));
     }
-    let goes_on: Vec<Option<bool>> = line.pages.iter().map(goes_on).collect::<Result<_, _>>()?;
+    let mut goes_on: Vec<Option<bool>> = line.pages.iter().map(goes_on).collect::<Result<_, _>>()?;
+    // Whoever saw another page went on, said or unsaid.
+    goes_on.iter_mut().rev().skip(1).for_each(|goes_on| *goes_on = Some(true));
     let pages: Vec<Page> = (1..)
         .zip(&line.pages)
         .map(|(number, page)| self::page(number, page, ids))

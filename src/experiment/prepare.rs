@@ -32,6 +32,8 @@ pub struct Prepared {
     pub taste: TasteSource,
     /// From which interactions.
     pub taste_evidence: TasteEvidence,
+    /// What they know.
+    pub facts: Arc<Facts>,
     /// How they behave.
     pub behavior: Arc<dyn Behavior>,
     /// What each person is never shown.
@@ -69,10 +71,14 @@ impl Prepared {
         progress.begin("prepare agents", 0);
         let section = &scenario.file.population;
         let n_agents = if section.n_agents == 0 { dataset.n_users() } else { section.n_agents as usize };
-        let agents = profile::population(&dataset, n_agents, section.jitter.0, streams);
+        let evidence = match section.taste_evidence {
+            TasteEvidence::All => dataset.all(),
+            TasteEvidence::Train => split.train.clone(),
+        };
+        let agents = profile::population(&dataset, &evidence, n_agents, section.jitter.0, streams);
         let taste = Taste::build(&dataset, &split, section.taste, section.taste_evidence, streams)?;
-        let facts = Arc::new(Facts::new(&dataset, taste));
-        let behavior = scenario.behavior.begin(facts, streams);
+        let facts = Arc::new(Facts::new(&dataset, &evidence, taste));
+        let behavior = scenario.behavior.begin(facts.clone(), streams);
         let exclude = &scenario.file.session.exclude;
         let known = union(&split, exclude);
         let held_out = if exclude.contains(&SplitPart::Test) { &split.valid } else { &split.test };
@@ -86,6 +92,7 @@ impl Prepared {
             known: Arc::new(known),
             taste: section.taste.resolve(&dataset),
             taste_evidence: section.taste_evidence,
+            facts,
             behavior,
             agents,
             split,

@@ -102,25 +102,35 @@ impl std::fmt::Display for Listed<'_> {
 impl Scenario {
     /// Reads, overrides and checks a scenario file.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Scenario, ScenarioError> {
-        let io = |source| ScenarioError::Io { path: path.to_owned(), source };
-        let bytes = std::fs::read(path).map_err(io)?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            io(std::io::Error::other(format!("byte {at} is not UTF-8")))
-        })?;
-        Self::parse(path, &text, overrides)
+        Self::parse(path, &read_text(path)?, overrides)
     }
 
     /// The same from text; `path` only names it in errors.
     pub fn parse(path: &Path, text: &str, overrides: &[String]) -> Result<Scenario, ScenarioError> {
-        let mut table: toml::Table = text.trim_start_matches('\u{feff}').parse().map_err(|error| {
-            ScenarioError::Syntax { path: path.to_owned(), problem: params::toml_problem(text, &error) }
-        })?;
-        for text in overrides {
-            overrides::apply(&mut table, text)?;
-        }
-        references::expand(&mut table)?;
+        let table = table(path, text, overrides)?;
         check::check(&table)
             .map_err(|complaints| ScenarioError::Invalid { path: path.to_owned(), complaints })
     }
+}
+
+/// The text of a scenario or calibration file.
+pub fn read_text(path: &Path) -> Result<String, ScenarioError> {
+    let io = |source| ScenarioError::Io { path: path.to_owned(), source };
+    let bytes = std::fs::read(path).map_err(io)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        io(std::io::Error::other(format!("byte {at} is not UTF-8")))
+    })
+}
+
+/// The table of such a text, with overrides applied and references expanded; `path` only names it in errors.
+pub fn table(path: &Path, text: &str, overrides: &[String]) -> Result<toml::Table, ScenarioError> {
+    let mut table: toml::Table = text.trim_start_matches('\u{feff}').parse().map_err(|error| {
+        ScenarioError::Syntax { path: path.to_owned(), problem: params::toml_problem(text, &error) }
+    })?;
+    for text in overrides {
+        overrides::apply(&mut table, text)?;
+    }
+    references::expand(&mut table)?;
+    Ok(table)
 }

@@ -12,7 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Shipped parameter sets, by name.
-const SHIPPED: &[(&str, &str)] = &[("reasoned", include_str!("../../../../agents/choice/reasoned.toml"))];
+const SHIPPED: &[(&str, &str)] = &[
+    ("reasoned", include_str!("../../../../agents/choice/reasoned.toml")),
+    ("gpt35-movielens", include_str!("../../../../agents/choice/gpt35-movielens.toml")),
+];
 
 /// All parameters of the choice model; utilities are in logits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

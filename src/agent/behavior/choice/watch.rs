@@ -53,7 +53,7 @@ impl Watch {
     fn decision(&self, n_fitting: usize, n_watched: usize) -> Option<f64> {
         let row = self.appetite.get(n_fitting - 1).or(self.appetite.last())?;
         let n_steps = row.len();
-        if n_fitting <= n_steps {
+        if n_fitting <= n_steps || n_watched >= n_fitting {
             return row.get(n_watched).copied();
         }
         let step = |watched: usize| watched * n_steps / n_fitting;
@@ -72,24 +72,30 @@ impl Watch {
 
     /// Utility of going on, and the (unnormalised) weight of each item, 0 for those watched.
     fn outlook(&self, page: &Fitting<'_>, watched: &[usize]) -> (Option<f64>, Vec<f64>) {
-        let mut weights = vec![0.0; page.items.len()];
+        let is_left = |item: &usize| !watched.contains(item);
+        let mut values: Vec<f64> =
+            (0..page.items.len()).map(|item| self.value(page, item, watched)).collect();
+        // Values are taken against the best of them, so that no exponential overflows.
+        let best =
+            (0..values.len()).filter(is_left).map(|item| values[item]).fold(f64::NEG_INFINITY, f64::max);
         let (mut total, mut n_left) = (0.0, 0);
-        for (item, weight) in weights.iter_mut().enumerate() {
-            if !watched.contains(&item) {
-                let value = self.value(page, item, watched).clamp(-30.0, 30.0);
-                total += value.exp();
+        for (item, value) in values.iter_mut().enumerate() {
+            let relative = (*value - best).exp();
+            *value = 0.0;
+            if is_left(&item) {
+                total += relative;
                 n_left += 1;
-                *weight = (value + repeated(&self.by_slot, page.items[item].slot, 0.0)).exp();
+                *value = relative * repeated(&self.by_slot, page.items[item].slot, 0.0).exp();
             }
         }
-        let left = (total / f64::from(n_left.max(1))).max(1e-12).ln();
-        let decision = self.decision(page.items.len(), watched.len()).map(|appetite| {
-            appetite
-                + self.by_activity[page.person.activity]
-                + self.by_diversity[page.person.diversity]
-                + self.worth * left
-        });
-        (decision, weights)
+        let decision =
+            self.decision(page.items.len(), watched.len()).filter(|_| n_left > 0).map(|appetite| {
+                appetite
+                    + self.by_activity[page.person.activity]
+                    + self.by_diversity[page.person.diversity]
+                    + self.worth * (best + (total / f64::from(n_left)).ln())
+            });
+        (decision, values)
     }
 
     /// The items watched, in the order they were taken; `luck` gives uniform numbers on 0..1, two a step.
