@@ -39,4 +39,6 @@ pub mod experiment;
 
 pub mod calibrate;
 
+pub mod validate;
+
 pub mod cli;

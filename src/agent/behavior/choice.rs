@@ -186,6 +186,18 @@ impl Behavior for ChoiceModel {
     fn reflection_threshold(&self) -> f32 {
         self.parameters.reflection.threshold as f32
     }
+
+    fn would_rate(&self, visits: &[Visit<'_>]) -> Option<Vec<Step<Vec<u8>>>> {
+        Some(each(visits, |visit| {
+            let person = Person::of(visit.profile);
+            let mut luck = self.stream(Purpose::Rate, visit);
+            let rate = |(slot, &item)| {
+                let prospect = Prospect::of(slot, item, visit.profile, visit.memory, visit.page, &self.facts);
+                self.parameters.rating.rate(person, prospect, luck.random())
+            };
+            visit.items.iter().enumerate().map(rate).collect()
+        }))
+    }
 }
 
 /// Answers every visit, in parallel, in visit order.

@@ -126,6 +126,12 @@ pub trait Behavior: Send + Sync {
     fn interview(&self, visits: &[Visit<'_>]) -> Vec<Step<Interview>>;
     /// Accumulated importance at which an agent reflects.
     fn reflection_threshold(&self) -> f32;
+    /// How every item on the page would be rated, 1..=5, had all of them been watched; `None` where this
+    /// behaviour cannot be asked.
+    fn would_rate(&self, visits: &[Visit<'_>]) -> Option<Vec<Step<Vec<u8>>>> {
+        let _ = visits;
+        None
+    }
 }
 
 /// A checked behaviour, waiting for the world it will act in.

@@ -1,0 +1,3 @@
+//! How far the agents can be trusted: what they do beside what was recorded.
+
+pub mod people;
