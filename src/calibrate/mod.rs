@@ -8,6 +8,7 @@ mod file;
 mod fit;
 mod maximise;
 mod observe;
+mod page;
 pub mod sources;
 pub mod spec;
 mod steps;
@@ -52,6 +53,9 @@ pub enum CalibrateError {
         /// Which file.
         path: PathBuf,
     },
+    /// The page could not be put together: a fault of the template, not of the data.
+    #[error("cannot fill the template of the page")]
+    Page(#[source] minijinja::Error),
     /// No source bears on any step.
     #[error("nothing to fit: the sources hold no observation of any step they are used for")]
     Nothing,
@@ -65,6 +69,15 @@ pub struct Calibrated {
     pub text: String,
     /// One entry a step, in the order of a session; `None` for a step taken from the base.
     pub steps: Vec<(&'static str, Option<Fitted>)>,
+    /// What the sources held.
+    pub materials: Vec<Material>,
+}
+
+impl Calibrated {
+    /// The calibration page, one self-contained HTML file.
+    pub fn page(&self, calibration: &Calibration) -> Result<String, CalibrateError> {
+        page::page(calibration, self).html().map_err(CalibrateError::Page)
+    }
 }
 
 /// Fits every step that a source bears on.
@@ -97,7 +110,8 @@ pub fn run(
         return Err(CalibrateError::Nothing);
     }
     let parameters = assembled(calibration, &fitted, &materials);
-    Ok(Calibrated { text: file::text(calibration, &parameters), parameters, steps: fitted })
+    let text = file::text(calibration, &parameters);
+    Ok(Calibrated { text, parameters, steps: fitted, materials })
 }
 
 /// Fitted steps where there are some, those of the base elsewhere.

@@ -5,7 +5,7 @@ use crate::calibrate::spec::{Calibration, Half};
 use crate::calibrate::{self, CalibrateError, Calibrated};
 use crate::files;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `calibrate`.
 #[derive(Debug, Args)]
@@ -21,7 +21,10 @@ pub struct Arguments {
     /// Where to write the parameter file; `agents/choice/NAME.toml` when not given
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Replace the file
+    /// Where to write the calibration page; `reports/calibration-NAME.html` when not given
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+    /// Replace the parameter file
     #[arg(long)]
     force: bool,
 }
@@ -37,9 +40,19 @@ pub fn run(arguments: &Arguments, progress: Listener<'_>) -> Result<(), CliError
         return Err(CliError::bad_input(CalibrateError::Occupied { path: out }));
     }
     let calibrated = calibrate::run(&calibration, &base_dir()?, progress).map_err(of_calibrate)?;
-    files::write_whole(&out, calibrated.text.as_bytes())
-        .map_err(|source| CliError::failed(CalibrateError::Io { path: out.clone(), source }))?;
-    print(&format!("{}\nparameters: {}\n", table(&calibrated), out.display()))
+    let html = calibrated.page(&calibration).map_err(CliError::failed)?;
+    let named = || PathBuf::from(format!("reports/calibration-{}.html", calibration.file.name));
+    let page = arguments.page.clone().unwrap_or_else(named);
+    write(&out, calibrated.text.as_bytes())?;
+    write(&page, html.as_bytes())?;
+    let (out, page) = (out.display(), page.display());
+    print(&format!("{}\nparameters: {out}\npage: {page}\n", table(&calibrated)))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = std::fs::create_dir_all(folder).and_then(|()| files::write_whole(path, bytes));
+    written.map_err(|source| CliError::failed(CalibrateError::Io { path: path.to_owned(), source }))
 }
 
 fn of_calibrate(error: CalibrateError) -> CliError {

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 const TEMPLATE: &str = include_str!("assets/report.html");
-const STYLE: &str = include_str!("assets/report.css");
+pub(super) const STYLE: &str = include_str!("assets/report.css");
 
 /// What stands around a drawing, in the drawing's own units, roughly.
 const CAPTION_HEIGHT: f64 = 150.0;
@@ -44,9 +44,7 @@ pub(super) fn render(report: &Report) -> Result<Rendered, ReportError> {
             table => rows(table),
         });
     }
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    let mut environment = environment()?;
     environment.add_template("report.html", TEMPLATE)?;
     let manifest = &report.manifest;
     let html = environment.get_template("report.html")?.render(context! {
@@ -95,8 +93,16 @@ fn subtitle(report: &Report) -> String {
     parts.join(" · ")
 }
 
+/// A template engine that escapes whatever it fills in.
+pub(super) fn environment() -> Result<Environment<'static>, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    Ok(environment)
+}
+
 /// A table as the template takes it.
-fn rows(table: DataTable) -> Value {
+pub(super) fn rows(table: DataTable) -> Value {
     context! { columns => table.columns, n_text => table.n_text, rows => table.rows }
 }
 
@@ -340,7 +346,7 @@ fn timings_table(report: &Report) -> DataTable {
 }
 
 /// Base64 (RFC 4648, section 4), as content security policies write hashes.
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {

@@ -8,6 +8,8 @@
 //! the dataset's files, and it computes no metric and no test of its own. The same run
 //! folder gives the same bytes.
 
+pub mod beside;
+pub mod document;
 pub mod estimate;
 pub mod figures;
 mod font;
@@ -17,7 +19,7 @@ pub mod labels;
 pub mod manifest;
 pub mod plot;
 mod sketch;
-mod svg;
+pub mod svg;
 pub mod table;
 pub mod theme;
 pub mod verdict;
