@@ -20,7 +20,7 @@
 //! `reg` and `alpha` were chosen on the Agent4Rec validation set among 5–150 and 1–20; what
 //! is best depends on the size of the data, as λ is not scaled by counts.
 
-use super::als_solve::{LANES, Method, Problem, Scratch, gram};
+use super::als_solve::{LANES, Method, Problem, Scratch, gram, low_rank};
 use super::dense::{Matrix, dot};
 use super::factors::Factors;
 use super::history::History;
@@ -150,8 +150,9 @@ impl Params {
         }
     }
 
-    fn problem<'a>(&self, others: &'a [f32], gram: &'a [f32]) -> Problem<'a> {
-        Problem { width: self.width(), others, gram, alpha: self.alpha as f32, reg: self.reg as f32 }
+    fn problem<'a>(&self, others: &'a [f32], gram: &'a [f32], solved: Option<&'a [f32]>) -> Problem<'a> {
+        let (alpha, reg) = (self.alpha as f32, self.reg as f32);
+        Problem { width: self.width(), others, gram, alpha, reg, solved }
     }
 
     /// Small random rows for the users that have interactions, zeros for the others.
@@ -211,7 +212,11 @@ impl Params {
     ) -> Result<(), RecommendError> {
         let width = self.width();
         let gram = gram(others, width);
-        let problem = self.problem(others, &gram);
+        let solved = match self.solver {
+            Solver::Cg => None,
+            Solver::Cholesky => low_rank::solve_all(others, &gram, width, self.reg as f32),
+        };
+        let problem = self.problem(others, &gram, solved.as_deref());
         let failed = AtomicBool::new(false);
         rows.par_chunks_mut(CHUNK * width).enumerate().for_each_init(
             Scratch::default,
@@ -293,7 +298,7 @@ impl Fitted {
         let owned = self.history.with_session(request, self.params.fold_in);
         if owned.len() > self.history.of(request.user).len() {
             let mut x = vec![0f32; self.params.width()];
-            let problem = self.params.problem(&self.items, &self.gram);
+            let problem = self.params.problem(&self.items, &self.gram, None);
             if problem.solve(Method::Cholesky, &owned, &mut x, &mut Scratch::default()) {
                 row.copy_from_slice(&x[..row.len()]);
                 return true;

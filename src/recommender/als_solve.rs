@@ -7,20 +7,22 @@
 //! A = YᵀY + reg · I + alpha Σ_owned y_i y_iᵀ,   b = (1 + alpha) Σ_owned y_i,   A x = b
 //! ```
 //!
-//! Either exactly by Cholesky, or nearly by a few steps of conjugate gradient that never
+//! Either exactly by Cholesky, of A or, for rows shorter than the factors are wide, of a
+//! smaller matrix ([`low_rank`]); or nearly by a few steps of conjugate gradient that never
 //! form A. All widths are multiples of [`LANES`]; padding columns are zero and stay zero.
 //! Nothing here may know users from items, nor look at another row: that is what makes
 //! training the same bits at any thread count.
 //!
-//! Conjugate gradient is compiled twice, plain and for AVX2 with FMA, and chosen at run
-//! time (measured on ML-1M, 64 wide: .07 s of processor time an epoch instead of .48; for
-//! the exact solver it makes no difference). The two round differently, so factors are
+//! The inner loops are compiled twice, plain and for AVX2 with FMA, and chosen at run time
+//! (measured on ML-1M, 64 wide, conjugate gradient: .07 s of processor time an epoch instead
+//! of .48). The two round differently, so factors are
 //! the same bits on one kind of machine, not across kinds.
 
 use super::dense::{View, multiply};
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+pub mod low_rank;
 
 /// Numbers handled in one step; factor widths are padded to a multiple of it.
 pub const LANES: usize = 8;
@@ -50,6 +52,9 @@ pub struct Problem<'a> {
     pub alpha: f32,
     /// Regularisation.
     pub reg: f32,
+    /// The other side's rows times the inverse of `gram + reg · I`, from
+    /// [`low_rank::solve_all`]: where given, the exact solver uses it for short rows.
+    pub solved: Option<&'a [f32]>,
 }
 
 /// Memory that solving reuses from row to row.
@@ -72,13 +77,20 @@ impl Problem<'_> {
             return true;
         }
         match method {
-            Method::Cholesky => self.exact(owned, x, scratch),
+            Method::Cholesky => self.exact_if_short(owned, x, scratch) || self.exact(owned, x, scratch),
             Method::ConjugateGradient(steps) => {
                 scratch.vectors.iter_mut().for_each(|v| v.resize(self.width, 0.0));
                 conjugate_gradient(self, owned, steps, x, &mut scratch.vectors);
                 true
             }
         }
+    }
+
+    /// Whether the row is short enough for the smaller system, and that gave a solution.
+    fn exact_if_short(&self, owned: &[u32], x: &mut [f32], scratch: &mut Scratch) -> bool {
+        let Scratch { matrix, vectors: [c, ..], .. } = scratch;
+        owned.len() <= self.width
+            && self.solved.is_some_and(|solved| low_rank::solve(self, solved, owned, x, matrix, c))
     }
 
     fn exact(&self, owned: &[u32], x: &mut [f32], scratch: &mut Scratch) -> bool {
@@ -370,7 +382,8 @@ mod tests {
         for (n, width) in [(30, 8), (400, 24), (700, 64)] {
             let others = rows(n, width);
             let gram = gram(&others, width);
-            let problem = Problem { width, others: &others, gram: &gram, alpha: 10.0, reg: 0.5 };
+            let problem =
+                Problem { width, others: &others, gram: &gram, alpha: 10.0, reg: 0.5, solved: None };
             for n_owned in [0, 1, 3, 4, 9, 300] {
                 let owned: Vec<u32> = (0..n_owned.min(n as u32)).map(|i| (i * 11) % n as u32).collect();
                 for method in [Method::Cholesky, Method::ConjugateGradient(200)] {
@@ -393,7 +406,7 @@ mod tests {
         let (n, width) = (100, 16);
         let others = rows(n, width);
         let gram = gram(&others, width);
-        let problem = Problem { width, others: &others, gram: &gram, alpha: 5.0, reg: 1.0 };
+        let problem = Problem { width, others: &others, gram: &gram, alpha: 5.0, reg: 1.0, solved: None };
         let owned: Vec<u32> = (0..23).collect();
         let vectors = || [vec![0f32; width], vec![0f32; width], vec![0f32; width]];
         let (mut plain, mut chosen) = (vec![0f32; width], vec![0f32; width]);

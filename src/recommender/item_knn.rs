@@ -22,7 +22,7 @@
 //! the Agent4Rec validation set among 100–600, 0–40 and 0–1.
 
 use super::history::{History, rest_by_popularity};
-use super::rank::{TopN, rank_rows};
+use super::rank::{TopN, keep_best, rank_rows};
 use super::{
     About, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request, Trainer,
     Training, model_file,
@@ -40,6 +40,9 @@ const NAME: &str = "item_knn";
 
 /// Items whose neighbours one task looks for.
 const CHUNK: usize = 16;
+
+/// An item that meets others fewer times than this part of the catalogue remembers which.
+const SPARSE_SHARE: usize = 4;
 
 /// Hyper-parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -111,61 +114,133 @@ impl Trainer for Params {
     }
 }
 
-/// The (similarity, neighbour) pairs of every item, most similar first, at most `k`.
-fn nearest_neighbours(history: &History, params: &Params, done: &(dyn Fn(u64) + Sync)) -> Vec<Ranked> {
+/// The (similarity, neighbour) pairs of every item, at most `k`, in no particular order.
+fn nearest_neighbours(
+    history: &History,
+    params: &Params,
+    done: &(dyn Fn(u64) + Sync),
+) -> Vec<Vec<(f32, u32)>> {
+    let cosine = Cosine::new(history, params);
     let n_items = history.n_items();
-    let users = history.by_item();
-    let weights: Vec<f32> = (0..history.n_users())
-        .map(|user| (history.row(user).len().max(1) as f64).powf(-2.0 * params.damping) as f32)
-        .collect();
-    let squares: Vec<f64> = (0..n_items)
-        .map(|item| users.row(item).iter().map(|&user| f64::from(weights[user as usize])).sum())
-        .collect();
-    let n_interactions: usize = (0..n_items).map(|item| users.row(item).len()).sum();
-    let mean_weight = squares.iter().sum::<f64>() / n_interactions.max(1) as f64;
-    let shrinkage = (params.shrinkage * mean_weight) as f32;
-    let norms: Vec<f32> = squares.iter().map(|square| square.sqrt() as f32).collect();
-
-    let k = (params.k as usize).min(n_items);
     (0..n_items.div_ceil(CHUNK))
         .into_par_iter()
         .map_init(
-            || (vec![0f32; n_items], TopN::new()),
-            |(shared, top), chunk| {
+            || Scratch { shared: vec![0f32; n_items], ..Scratch::default() },
+            |scratch, chunk| {
                 let items = chunk * CHUNK..((chunk + 1) * CHUNK).min(n_items);
                 let n_done = items.len() as u64;
-                let lists = items
-                    .map(|item| {
-                        shared.fill(0.0);
-                        for &user in users.row(item) {
-                            let weight = weights[user as usize];
-                            for &other in history.row(user as usize) {
-                                shared[other as usize] += weight;
-                            }
-                        }
-                        shared[item] = 0.0;
-                        let norm = norms[item];
-                        for (shared, other) in shared.iter_mut().zip(&norms) {
-                            // Nothing shared is no neighbour: 0 / 0 never ranks, 0 / x is dropped below.
-                            *shared /= norm * other + shrinkage;
-                        }
-                        top.reset(k);
-                        top.offer(0, shared);
-                        let mut list = top.finish();
-                        let n_similar = list.scores.partition_point(|&score| score > 0.0);
-                        list.items.truncate(n_similar);
-                        list.scores.truncate(n_similar);
-                        list
-                    })
-                    .collect::<Vec<Ranked>>();
+                let lists = items.map(|item| cosine.nearest(item, scratch)).collect::<Vec<_>>();
                 done(n_done);
                 lists
             },
         )
-        .collect::<Vec<Vec<Ranked>>>()
+        .collect::<Vec<_>>()
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// Memory that is used from item to item.
+#[derive(Default)]
+struct Scratch {
+    /// Weight shared with every item; zeros between two items.
+    shared: Vec<f32>,
+    /// The items that share anything.
+    touched: Vec<u32>,
+    candidates: Vec<(f32, u32)>,
+    top: TopN,
+}
+
+/// The similarity of items, and what it is computed from.
+struct Cosine<'a> {
+    history: &'a History,
+    /// The users of every item.
+    users: History,
+    /// w_u² of every user.
+    weights: Vec<f32>,
+    /// ‖i‖ of every item.
+    norms: Vec<f32>,
+    /// `shrinkage · w̄`.
+    shrinkage: f32,
+    k: usize,
+}
+
+impl<'a> Cosine<'a> {
+    fn new(history: &'a History, params: &Params) -> Self {
+        let n_items = history.n_items();
+        let users = history.by_item();
+        let weights: Vec<f32> = (0..history.n_users())
+            .map(|user| (history.row(user).len().max(1) as f64).powf(-2.0 * params.damping) as f32)
+            .collect();
+        let squares: Vec<f64> = (0..n_items)
+            .map(|item| users.row(item).iter().map(|&user| f64::from(weights[user as usize])).sum())
+            .collect();
+        let n_interactions: usize = (0..n_items).map(|item| users.row(item).len()).sum();
+        let mean_weight = squares.iter().sum::<f64>() / n_interactions.max(1) as f64;
+        let shrinkage = (params.shrinkage * mean_weight) as f32;
+        let norms = squares.iter().map(|square| square.sqrt() as f32).collect();
+        Cosine { history, users, weights, norms, shrinkage, k: (params.k as usize).min(n_items) }
+    }
+
+    /// The item's nearest neighbours, by the way that suits the number of meetings with others.
+    fn nearest(&self, item: usize, scratch: &mut Scratch) -> Vec<(f32, u32)> {
+        let meetings = |&user: &u32| self.history.row(user as usize).len();
+        let n_meetings: usize = self.users.row(item).iter().map(meetings).sum();
+        if n_meetings < self.history.n_items() / SPARSE_SHARE {
+            self.nearest_of_few(item, scratch)
+        } else {
+            self.nearest_of_all(item, scratch)
+        }
+    }
+
+    /// Remembers which items were met and looks at no other.
+    fn nearest_of_few(&self, item: usize, scratch: &mut Scratch) -> Vec<(f32, u32)> {
+        let Scratch { shared, touched, candidates, .. } = scratch;
+        for &user in self.users.row(item) {
+            let weight = self.weights[user as usize];
+            for &other in self.history.row(user as usize) {
+                let shared = &mut shared[other as usize];
+                if *shared == 0.0 {
+                    touched.push(other);
+                }
+                *shared += weight;
+            }
+        }
+        shared[item] = 0.0;
+        candidates.clear();
+        for other in touched.drain(..) {
+            let shared = std::mem::take(&mut shared[other as usize]);
+            let similarity = shared / (self.norms[item] * self.norms[other as usize] + self.shrinkage);
+            if similarity > 0.0 {
+                candidates.push((similarity, other));
+            }
+        }
+        keep_best(candidates, self.k);
+        candidates.clone()
+    }
+
+    /// Goes over a whole row of similarities.
+    fn nearest_of_all(&self, item: usize, scratch: &mut Scratch) -> Vec<(f32, u32)> {
+        let Scratch { shared, top, .. } = scratch;
+        for &user in self.users.row(item) {
+            let weight = self.weights[user as usize];
+            for &other in self.history.row(user as usize) {
+                shared[other as usize] += weight;
+            }
+        }
+        shared[item] = 0.0;
+        let norm = self.norms[item];
+        for (shared, other) in shared.iter_mut().zip(&self.norms) {
+            // Nothing shared is no neighbour: 0 / 0 never ranks, 0 / x is dropped below.
+            *shared /= norm * other + self.shrinkage;
+        }
+        top.reset(self.k);
+        top.offer(0, shared);
+        shared.fill(0.0);
+        let list = top.finish();
+        let pairs = list.scores.into_iter().zip(list.items.iter().map(|item| item.0));
+        pairs.take_while(|&(similarity, _)| similarity > 0.0).collect()
+    }
 }
 
 /// Similarities by owned item: the candidates it speaks for, ascending, and how strongly.
@@ -178,9 +253,9 @@ struct Similar {
 
 impl Similar {
     /// Turns the neighbours of every candidate around.
-    fn by_owned(nearest: &[Ranked]) -> Self {
+    fn by_owned(nearest: &[Vec<(f32, u32)>]) -> Self {
         let mut starts = vec![0usize; nearest.len() + 1];
-        nearest.iter().flat_map(|list| &list.items).for_each(|owned| starts[owned.idx() + 1] += 1);
+        nearest.iter().flatten().for_each(|&(_, owned)| starts[owned as usize + 1] += 1);
         for item in 0..nearest.len() {
             starts[item + 1] += starts[item];
         }
@@ -188,8 +263,8 @@ impl Similar {
         let n_pairs = starts[nearest.len()];
         let (mut candidates, mut weights) = (vec![0u32; n_pairs], vec![0f32; n_pairs]);
         for (candidate, list) in nearest.iter().enumerate() {
-            for (owned, &weight) in list.items.iter().zip(&list.scores) {
-                let at = &mut next[owned.idx()];
+            for &(weight, owned) in list {
+                let at = &mut next[owned as usize];
                 candidates[*at] = candidate as u32;
                 weights[*at] = weight;
                 *at += 1;
@@ -261,13 +336,25 @@ mod tests {
     use super::*;
     use crate::dataset::{Interaction, Interactions};
     use crate::id::{ItemId, UserId};
+    use crate::rng::{Purpose, Streams};
+    use rand::RngExt;
 
-    fn neighbours(params: Params) -> Vec<Ranked> {
+    fn history(n_users: usize, n_items: usize, pairs: impl IntoIterator<Item = (u32, u32)>) -> History {
+        let of = |(user, item)| Interaction { user: UserId(user), item: ItemId(item), rating: 1.0, order: 0 };
+        let pairs: Vec<Interaction> = pairs.into_iter().map(of).collect();
+        History::new(&Interactions::from_sorted(n_users, n_items, &pairs))
+    }
+
+    /// Most similar first.
+    fn sorted(mut list: Vec<(f32, u32)>) -> Vec<(f32, u32)> {
+        list.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        list
+    }
+
+    fn neighbours(params: Params) -> Vec<Vec<(f32, u32)>> {
         // User 0 has items 0 1 2 3, user 1 has 0 1, user 2 has 1; item 4 nobody has.
-        let pairs: Vec<Interaction> = [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (2, 1)]
-            .map(|(user, item)| Interaction { user: UserId(user), item: ItemId(item), rating: 1.0, order: 0 })
-            .into();
-        nearest_neighbours(&History::new(&Interactions::from_sorted(3, 5, &pairs)), &params, &|_| {})
+        let history = history(3, 5, [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (2, 1)]);
+        nearest_neighbours(&history, &params, &|_| {}).into_iter().map(sorted).collect()
     }
 
     #[test]
@@ -275,17 +362,34 @@ mod tests {
         let plain = Params { k: 10, shrinkage: 0.0, damping: 0.0, fold_in: false };
         let lists = neighbours(plain);
         // cos(0, 1) = 2 / √(2·3); cos(0, 2) = 1 / √(2·1).
-        assert_eq!(lists[0].items, [ItemId(1), ItemId(2), ItemId(3)]);
-        for (found, expected) in lists[0].scores.iter().zip([2.0 / 6f32.sqrt(), 0.5f32.sqrt(), 0.5f32.sqrt()])
-        {
-            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        let expected = [(2.0 / 6f32.sqrt(), 1), (0.5f32.sqrt(), 2), (0.5f32.sqrt(), 3)];
+        assert_eq!(lists[0].len(), expected.len());
+        for (found, expected) in lists[0].iter().zip(expected) {
+            assert!((found.0 - expected.0).abs() < 1e-6 && found.1 == expected.1, "{found:?} {expected:?}");
         }
-        assert!(lists[4].items.is_empty());
-        assert_eq!(neighbours(Params { k: 1, ..plain })[0].items, [ItemId(1)]);
+        assert!(lists[4].is_empty());
+        let nearest = &neighbours(Params { k: 1, ..plain })[0];
+        assert_eq!(nearest.iter().map(|pair| pair.1).collect::<Vec<_>>(), [1]);
 
         // Damped: weights 1/4, 1/2, 1; ‖0‖² = 3/4, ‖1‖² = 7/4; w̄ = (1 + 1 + 1) / 7.
         let damped = neighbours(Params { shrinkage: 2.0, damping: 0.5, ..plain });
         let expected = 0.75 / ((0.75f32 * 1.75).sqrt() + 2.0 * 3.0 / 7.0);
-        assert!((damped[0].scores[0] - expected).abs() < 1e-6, "{:?}", damped[0]);
+        assert!((damped[0][0].0 - expected).abs() < 1e-6, "{:?}", damped[0]);
+    }
+
+    #[test]
+    fn both_ways_find_the_same_neighbours_to_the_bit() {
+        let mut rng = Streams::new(3).stream(Purpose::Synthesis, 0, 0, 0);
+        let all = (0..60).flat_map(|user| (0..90).map(move |item| (user, item)));
+        let history = history(60, 90, all.filter(|_| rng.random_bool(0.05)));
+        for (k, shrinkage) in [(3, 0.0), (20, 5.0), (90, 0.0)] {
+            let cosine = Cosine::new(&history, &Params { k, shrinkage, damping: 0.5, fold_in: false });
+            let mut scratch = Scratch { shared: vec![0f32; 90], ..Scratch::default() };
+            for item in 0..90 {
+                let few = cosine.nearest_of_few(item, &mut scratch);
+                let all = cosine.nearest_of_all(item, &mut scratch);
+                assert_eq!(sorted(few), sorted(all), "item {item}, k {k}");
+            }
+        }
     }
 }

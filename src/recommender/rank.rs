@@ -68,11 +68,7 @@ impl TopN {
 
     /// The list, best first. The selector is empty afterwards.
     pub fn finish(&mut self) -> Ranked {
-        let n = self.n.min(self.kept.len());
-        if n > 0 && n < self.kept.len() {
-            self.kept.select_nth_unstable_by(n - 1, best_first);
-        }
-        self.kept.truncate(n);
+        keep_best(&mut self.kept, self.n);
         self.kept.sort_unstable_by(best_first);
         let ranked = Ranked {
             items: self.kept.iter().map(|&(_, item)| ItemId(item)).collect(),
@@ -99,6 +95,14 @@ impl TopN {
             }
         }
     }
+}
+
+/// Keeps the best `n` of some (score, item) pairs, in no particular order; no score may be NaN.
+pub fn keep_best(candidates: &mut Vec<(f32, u32)>, n: usize) {
+    if n > 0 && n < candidates.len() {
+        candidates.select_nth_unstable_by(n - 1, best_first);
+    }
+    candidates.truncate(n);
 }
 
 /// Whether any of the scores is above the bar; written without an early exit so that it vectorises.

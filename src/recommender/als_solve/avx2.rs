@@ -1,5 +1,5 @@
-//! The passes over rows in which conjugate gradient spends nearly all its time, four rows
-//! at a time, for processors with AVX2 and FMA. Must not know what is being solved.
+//! The passes over rows in which the solvers spend nearly all their time, four rows at a
+//! time, for processors with AVX2 and FMA. Must not know what is being solved.
 //!
 //! Written with intrinsics because the compiler, left alone, transposes the four rows
 //! instead of giving each its own register (measured: half the speed).
@@ -40,6 +40,26 @@ pub fn add_products(
         let row = problem.row(other);
         let [p, ..] = dot_four([row, row, row, row], lanes);
         super::add::<true>(out.as_flattened_mut(), row, factor(p));
+    }
+}
+
+/// `out[i, j] = z_i · y_j` of the rows met, for j ≥ i, z from `solved`; `stride` numbers a row
+/// of `out`, a multiple of four. Places before the diagonal and past the last row met may get
+/// any number.
+#[target_feature(enable = "avx2,fma")]
+pub fn products(problem: &Problem<'_>, solved: &[f32], owned: &[u32], stride: usize, out: &mut [f32]) {
+    let width = problem.width;
+    let last = owned.len() - 1;
+    for (at, (out, &i)) in out.chunks_exact_mut(stride).zip(owned).enumerate() {
+        let z = solved[i as usize * width..][..width].as_chunks::<LANES>().0;
+        for (four, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate().skip(at / 4) {
+            let first = 4 * four;
+            if first > last {
+                break;
+            }
+            // Past the end the last row stands in: its products are overwritten.
+            *out = dot_four([0, 1, 2, 3].map(|k| problem.row(owned[last.min(first + k)])), z);
+        }
     }
 }
 

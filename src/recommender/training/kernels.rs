@@ -3,6 +3,9 @@
 //! less often, so results are reproducible on one machine and close on another.
 //! Must not know models, users or items.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
 /// Whether this machine runs the AVX2 and FMA versions.
 #[inline]
 pub fn has_avx2() -> bool {
@@ -86,6 +89,12 @@ const POWER: [f32; 7] =
 /// `user · (pos − neg)` over padded rows.
 #[inline(always)]
 pub fn dot_difference<const FMA: bool>(user: &[f32], pos: &[f32], neg: &[f32]) -> f32 {
+    #[cfg(target_arch = "x86_64")]
+    if FMA {
+        // SAFETY: only functions compiled for AVX2 and FMA pass `FMA = true`.
+        #[expect(unsafe_code, reason = "calls a function compiled for a detected feature")]
+        return unsafe { avx2::dot_difference(user, pos, neg) };
+    }
     let mut acc = [0f32; 8];
     for ((u, p), n) in lanes(user).iter().zip(lanes(pos)).zip(lanes(neg)) {
         acc = fma_lane::<FMA>(*u, sub_lane(*p, *n), acc);
@@ -96,11 +105,33 @@ pub fn dot_difference<const FMA: bool>(user: &[f32], pos: &[f32], neg: &[f32]) -
 /// `a · b` over padded rows.
 #[inline(always)]
 pub fn dot<const FMA: bool>(a: &[f32], b: &[f32]) -> f32 {
+    #[cfg(target_arch = "x86_64")]
+    if FMA {
+        // SAFETY: only functions compiled for AVX2 and FMA pass `FMA = true`.
+        #[expect(unsafe_code, reason = "calls a function compiled for a detected feature")]
+        return unsafe { avx2::dot(a, b) };
+    }
     let mut acc = [0f32; 8];
     for (x, y) in lanes(a).iter().zip(lanes(b)) {
         acc = fma_lane::<FMA>(*x, *y, acc);
     }
     sum(acc)
+}
+
+/// Asks for a row that will be needed soon, so that waiting for memory and computing overlap.
+#[inline(always)]
+pub fn prefetch(row: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in row.chunks(16) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing that the program could see, and `line` is in bounds.
+        #[expect(unsafe_code, reason = "prefetches a cache line")]
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
 }
 
 /// One pairwise step: every row shrinks by `keep`, then moves by `step` up its gradient.

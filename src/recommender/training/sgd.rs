@@ -2,7 +2,9 @@
 //! block, with the pairwise (BPR) or the pointwise loss. Must not know epochs.
 
 use super::blocks::Meeting;
-use super::kernels::{LogSum, dot, dot_difference, exp, has_avx2, pairwise_step, pointwise_step, share};
+use super::kernels::{
+    LogSum, dot, dot_difference, exp, has_avx2, pairwise_step, pointwise_step, prefetch, share,
+};
 use super::negatives::Seen;
 
 /// What one step costs and moves.
@@ -56,6 +58,9 @@ fn dispatch<const FMA: bool>(objective: Objective, meeting: Meeting<'_>, seen: &
 /// works on several steps at once.
 const DRAWN_TOGETHER: usize = 64;
 
+/// How many steps ahead rows are asked for: their memory takes longer to come than one step.
+const AHEAD: usize = 3;
+
 /// In place of a negative, where the user has every item.
 const NOBODY: u32 = u32::MAX;
 
@@ -70,7 +75,14 @@ fn pairwise<const FMA: bool>(mut meeting: Meeting<'_>, seen: &Seen<'_>, step: St
             let user = meeting.user_start as u32 + user;
             *negative = seen.draw(user, meeting.item_ids, &mut meeting.rng).unwrap_or(NOBODY);
         }
-        for (&negative, &(user, pos)) in negatives.iter().zip(pairs) {
+        for (at, (&negative, &(user, pos))) in negatives.iter().zip(pairs).enumerate() {
+            if let Some(&(user, pos)) = pairs.get(at + AHEAD) {
+                prefetch(&meeting.users[user as usize * stride..][..stride]);
+                prefetch(&meeting.items[pos as usize * stride..][..stride]);
+                if let Some(row) = meeting.items.get(negatives[at + AHEAD] as usize * stride..) {
+                    prefetch(&row[..stride.min(row.len())]);
+                }
+            }
             if negative == NOBODY {
                 continue;
             }
