@@ -37,4 +37,6 @@ pub mod report;
 
 pub mod experiment;
 
+pub mod validate;
+
 pub mod cli;

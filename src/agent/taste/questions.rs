@@ -120,3 +120,49 @@ impl Examiner {
         near
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Item k was met k/4 times; the person met every tenth item and chose those from 300 on.
+    fn examine(negatives: Negatives, n: [usize; 2]) -> Option<Question> {
+        let counts: Vec<u32> = (0..400).map(|item| item / 4).collect();
+        let observed: Vec<u32> = (0..400).step_by(10).collect();
+        let positives: Vec<u32> = (300..400).step_by(10).collect();
+        let mut rng = Streams::new(1).stream(Purpose::TasteTest, 1, 0, 0);
+        Examiner::new(&counts, Streams::new(1)).ask(UserId(0), &positives, &observed, n, negatives, &mut rng)
+    }
+
+    #[test]
+    fn negatives_were_never_observed_and_matched_ones_are_as_popular() {
+        for negatives in [Negatives::Unobserved, Negatives::PopularityMatched] {
+            let question = examine(negatives, [5, 15]).expect("enough items");
+            let of = |chosen| question.items.iter().filter(move |x| x.1 == chosen).map(|x| x.0.0);
+            assert_eq!((of(true).count(), of(false).count()), (5, 15));
+            assert!(of(true).all(|item| item >= 300 && item % 10 == 0), "{question:?}");
+            assert!(of(false).all(|item| item % 10 != 0));
+            let mut distinct: Vec<u32> = question.items.iter().map(|x| x.0.0).collect();
+            distinct.sort_unstable();
+            distinct.dedup();
+            assert_eq!(distinct.len(), 20);
+            let mean = |chosen| of(chosen).sum::<u32>() as f64 / of(chosen).count() as f64;
+            let apart = mean(true) - mean(false);
+            match negatives {
+                Negatives::Unobserved => assert!(apart > 50.0, "{apart}"),
+                // At most half a window of 20 items and the observed ones among them.
+                Negatives::PopularityMatched => assert!(apart.abs() < 15.0, "{apart}"),
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_asked_more_than_there_is() {
+        for negatives in [Negatives::Unobserved, Negatives::PopularityMatched] {
+            assert!(examine(negatives, [11, 9]).is_none(), "10 positives");
+            assert!(examine(negatives, [1, 361]).is_none(), "360 others");
+            assert_eq!(examine(negatives, [10, 360]).map(|q| q.items.len()), Some(370));
+            assert!(examine(negatives, [0, 5]).is_none());
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Whether simulated people can be believed: what they do against what is known of real ones.
+
+pub mod taste_test;
