@@ -34,7 +34,8 @@ pub const RATIOS: [u32; 4] = [1, 2, 3, 9];
 pub const NEGATIVES: [Negatives; 2] = [Negatives::Unobserved, Negatives::PopularityMatched];
 
 /// The recommenders whose best is the bar, fitted to the training part at their defaults.
-pub const BASELINES: [&str; 7] = ["popular", "item_knn", "user_knn", "ease", "als", "mf", "lightgcn"];
+pub const BASELINES: [&str; 8] =
+    ["popular", "item_knn", "user_knn", "ease", "als", "mf", "lightgcn", "mult_vae"];
 
 /// Accuracies reported by others for negatives never observed: who, negatives for every
 /// positive, accuracy. (Agent4Rec: Zhang et al., SIGIR 2024; SimUSER: Bougie & Watanabe, 2025.)

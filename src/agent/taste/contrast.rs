@@ -6,6 +6,10 @@
 //! Popularity is taken out by construction, so that what is left is what makes people differ.
 //! A person's taste is the row of `x xᵀ x`, the residuals of whoever deviates alike, within the
 //! leading [`N_FACTORS`] singular directions: `u s³ vᵀ`.
+//!
+//! On a hidden quarter of Agent4Rec's training part, widths of 16 to 48, dampers of 2 to 30 and
+//! powers of 1 to 4 told favourites from equally popular items within about two points of accuracy of each
+//! other; these stand on that plateau.
 
 use super::factors::Factors;
 use super::latent;

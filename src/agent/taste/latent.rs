@@ -112,12 +112,14 @@ fn solve_row(
     solve(gram, b).map(|x| x as f32)
 }
 
-/// Adds `weight · q qᵀ` to the lower triangle.
+/// Adds `weight · q qᵀ` to the lower triangle; whole lanes, so that some of the upper one is
+/// written too.
 fn add_outer(a: &mut Square<N_FACTORS>, q: &[f32], weight: f64) {
+    const LANES: usize = 8;
+    let q: [f64; N_FACTORS] = std::array::from_fn(|k| f64::from(q[k]));
     for (i, row) in a.iter_mut().enumerate() {
-        let scaled = weight * f64::from(q[i]);
-        for (a, &q) in row.iter_mut().zip(q).take(i + 1) {
-            *a += scaled * f64::from(q);
-        }
+        let scaled = weight * q[i];
+        let end = (i / LANES + 1) * LANES;
+        row[..end].iter_mut().zip(&q[..end]).for_each(|(a, q)| *a += scaled * q);
     }
 }
