@@ -9,10 +9,14 @@
 //! says for every source what that means, and run folder and report repeat it.
 
 mod content;
+mod contrast;
 mod factors;
 mod held_out;
+mod hybrid;
 mod latent;
+pub mod questions;
 mod scale;
+mod solve;
 mod text;
 mod truth;
 
@@ -35,10 +39,12 @@ pub enum TasteSource {
     Auto,
     /// The latent truth of a synthetic world.
     Truth,
-    /// Genres and words of what the person met, weighted by ratings, plus the item's general quality.
+    /// Genres, years and words of what the person met, weighted by ratings, plus the item's general quality.
     Content,
     /// A factor model fitted apart from every arm, on all interactions, held-out ones included.
     Latent,
+    /// Factor models, item content and popularity, weighed by how well they tell what people chose.
+    Hybrid,
     /// The truth set: what was held out of training and liked, against everything else.
     HeldOut,
 }
@@ -73,6 +79,7 @@ impl TasteSource {
             TasteSource::Truth => "truth",
             TasteSource::Content => "content",
             TasteSource::Latent => "latent",
+            TasteSource::Hybrid => "hybrid",
             TasteSource::HeldOut => "held_out",
         }
     }
@@ -99,12 +106,16 @@ impl TasteSource {
                                    fitted to; factor models can represent it exactly"
                 .to_owned(),
             TasteSource::Content => format!(
-                "taste is content: genres and words of the items in {seen}, and the items' general quality; \
+                "taste is content: genres, years and words of the items in {seen}, and the items' general quality; \
                  an arm that ranks by item text is favoured"
             ),
             TasteSource::Latent => format!(
                 "taste is latent: a factor model fitted apart from every arm on {seen}; \
                  an arm of the same family is favoured"
+            ),
+            TasteSource::Hybrid => format!(
+                "taste is hybrid: factor models, item content and popularity blended on {seen}; an arm of \
+                 any of these families is favoured"
             ),
             TasteSource::HeldOut => "taste is held_out: what was held out of training and liked counts, and \
                                      everything else is disliked alike, unseen favourites too; an arm that \
@@ -169,6 +180,7 @@ impl Taste {
             TasteSource::Truth => Arc::new(truth::of(dataset)?),
             TasteSource::Content => Arc::new(content::build(&basis)?),
             TasteSource::Latent | TasteSource::Auto => Arc::new(latent::fit(&basis)),
+            TasteSource::Hybrid => Arc::new(hybrid::fit(&basis)),
             // Two values have exact scores of their own.
             TasteSource::HeldOut => return held_out::build(&basis),
         };

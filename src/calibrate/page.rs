@@ -158,6 +158,9 @@ fn figures(calibrated: &Calibrated) -> Vec<Figure> {
     if is_fitted("align") {
         figures.extend(align(&people, parameters));
     }
+    if is_fitted("watch") {
+        figures.extend(watched(&people, parameters));
+    }
     if is_fitted("rating") {
         figures.extend(ratings(&people, parameters));
     }
@@ -214,6 +217,36 @@ fn align(people: &[&PersonSeen], parameters: &ChoiceParameters) -> Vec<Figure> {
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// How many of the fitting items are watched; pages where very many fit are left out, since every set is summed.
+fn watched(people: &[&PersonSeen], parameters: &ChoiceParameters) -> Option<Figure> {
+    const FITTING_MAX: usize = 8;
+    let usable = |page: &&PageSeen| steps::fitting(page).is_none_or(|(items, _)| items.len() <= FITTING_MAX);
+    let n_max = pages(people).filter(usable).map(|page| page.items.len().min(FITTING_MAX)).max()?;
+    let mut tally = Tally::new(n_max + 1);
+    for page in pages(people).filter(usable) {
+        let mut by_count = vec![0.0; n_max + 1];
+        match steps::fitting(page) {
+            Some((items, _)) => {
+                for set in 0..1usize << items.len() {
+                    let places: Vec<usize> = (0..items.len()).filter(|place| set >> place & 1 == 1).collect();
+                    by_count[places.len()] +=
+                        steps::watch_log_probability(parameters, page, &items, &places).exp();
+                }
+            }
+            None => by_count[0] = 1.0,
+        }
+        by_count.into_iter().enumerate().for_each(|(k, p)| tally.add(k, page.watched.len() == k, p));
+    }
+    let words = Words {
+        name: "watched",
+        title: "Watched a page",
+        help: "The share of the pages on which so many items were watched.",
+        x: "items watched",
+        y: "of the pages (%)",
+    };
+    tally.figure(words, &(0..=n_max).map(|k| k.to_string()).collect::<Vec<_>>())
 }
 
 fn ratings(people: &[&PersonSeen], parameters: &ChoiceParameters) -> Option<Figure> {

@@ -138,7 +138,7 @@ fn align(parameters: &ChoiceParameters, seen: &PersonSeen) -> f64 {
 const WATCHED_MAX: usize = 10;
 
 /// The slots that fit, and the places among them that were watched; `None` for a page this step cannot use.
-fn fitting(page: &PageSeen) -> Option<(Vec<Prospect>, Vec<usize>)> {
+pub(super) fn fitting(page: &PageSeen) -> Option<(Vec<Prospect>, Vec<usize>)> {
     let fits = |slot: &usize| page.aligned[*slot] == Some(true) || page.watched.contains(slot);
     let slots: Vec<usize> = (0..page.items.len()).filter(fits).collect();
     let watched: Vec<usize> =
@@ -148,14 +148,24 @@ fn fitting(page: &PageSeen) -> Option<(Vec<Prospect>, Vec<usize>)> {
 }
 
 fn watch(parameters: &ChoiceParameters, seen: &PersonSeen) -> f64 {
-    let page = |page: &PageSeen| {
-        let Some((items, watched)) = fitting(page) else { return 0.0 };
-        let n = page.items.len();
-        let likeness = |a: usize, b: usize| page.likeness[items[a].slot * n + items[b].slot];
-        let fitting = Fitting { person: page.person, items: &items, likeness: &likeness };
-        parameters.watch.log_probability(&fitting, &watched).max(-700.0)
+    let page = |page: &PageSeen| match fitting(page) {
+        Some((items, watched)) => watch_log_probability(parameters, page, &items, &watched),
+        None => 0.0,
     };
     seen.pages.iter().map(page).sum()
+}
+
+/// log P(just these of the fitting items were watched); bounded, so that one impossible page is no infinity.
+pub(super) fn watch_log_probability(
+    parameters: &ChoiceParameters,
+    page: &PageSeen,
+    items: &[Prospect],
+    watched: &[usize],
+) -> f64 {
+    let n = page.items.len();
+    let likeness = |a: usize, b: usize| page.likeness[items[a].slot * n + items[b].slot];
+    let fitting = Fitting { person: page.person, items, likeness: &likeness };
+    parameters.watch.log_probability(&fitting, watched).max(-700.0)
 }
 
 /// Without covariates: one probability of going on, and any of the items left is as likely as another, so

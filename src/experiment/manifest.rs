@@ -50,7 +50,7 @@ pub fn of(scenario: &Scenario, prepared: &Prepared, arms: Vec<(ArmInfo, Failures
         n_agents: prepared.agents.profiles.len() as u64,
         population: population(scenario, prepared),
         taste: prepared.taste.statement(prepared.taste_evidence),
-        behavior: text(file.behavior.get("kind")),
+        behavior: scenario.behavior.statement(),
         items_per_page: file.session.items_per_page,
         max_pages: file.session.max_pages,
         n_rounds: file.rounds,
@@ -64,10 +64,6 @@ pub fn of(scenario: &Scenario, prepared: &Prepared, arms: Vec<(ArmInfo, Failures
         ..Manifest::default()
     };
     manifest.to_json()
-}
-
-fn text(value: Option<&toml::Value>) -> String {
-    value.and_then(toml::Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn dataset(scenario: &Scenario, prepared: &Prepared) -> DatasetInfo {

@@ -1,3 +1,4 @@
-//! How far the agents can be trusted: what they do beside what was recorded.
+//! Whether simulated people can be believed: what they do against what is known of real ones.
 
 pub mod people;
+pub mod taste_test;

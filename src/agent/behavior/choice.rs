@@ -74,6 +74,14 @@ impl BehaviorKind for Choice {
 }
 
 impl BehaviorPlan for ChoiceParameters {
+    fn statement(&self) -> String {
+        let told = |key: &str| self.fit.as_ref().and_then(|fit| fit.get(key)?.as_str());
+        match (told("name"), told("description")) {
+            (Some(name), Some(description)) => format!("choice, {name}: {description}"),
+            _ => "choice with parameters that are reasoned: plausible, but fitted to nobody".to_owned(),
+        }
+    }
+
     fn begin(&self, facts: Arc<Facts>, streams: Streams) -> Arc<dyn Behavior> {
         Arc::new(ChoiceModel { parameters: self.clone(), facts, streams })
     }

@@ -136,6 +136,8 @@ pub trait Behavior: Send + Sync {
 
 /// A checked behaviour, waiting for the world it will act in.
 pub trait BehaviorPlan: Send + Sync {
+    /// What it is and whom it stands for, in a sentence: manifest and report repeat it.
+    fn statement(&self) -> String;
     /// The behaviour in this world.
     fn begin(&self, facts: Arc<Facts>, streams: Streams) -> Arc<dyn Behavior>;
 }

@@ -57,6 +57,10 @@ impl BehaviorKind for Random {
 }
 
 impl BehaviorPlan for RandomParams {
+    fn statement(&self) -> String {
+        "random: coin flips, blind to what is shown".to_owned()
+    }
+
     fn begin(&self, _facts: Arc<Facts>, streams: Streams) -> Arc<dyn Behavior> {
         Arc::new(CoinFlips { params: *self, streams })
     }

@@ -9,6 +9,7 @@
 
 use super::Basis;
 use super::factors::Factors;
+use super::solve::{Square, solve};
 use crate::dataset::Interactions;
 use crate::dataset::sparse::Csr;
 use crate::rng::{Purpose, Streams};
@@ -40,7 +41,7 @@ pub(super) fn fit(basis: &Basis<'_>) -> Factors {
 }
 
 /// What the model should predict for the observed pairs.
-fn targets(interactions: &Interactions) -> Csr {
+pub(super) fn targets(interactions: &Interactions) -> Csr {
     let mut matrix = interactions.matrix.clone();
     for user in 0..matrix.n_rows {
         let ratings = &mut matrix.values[matrix.indptr[user]..matrix.indptr[user + 1]];
@@ -64,8 +65,6 @@ fn unobserved_weights(by_item: &Csr) -> Vec<f64> {
     let weight = |root: f64| (UNOBSERVED_WEIGHT * root / mean.max(1e-9)).min(UNOBSERVED_WEIGHT_MAX);
     roots.into_iter().map(weight).collect()
 }
-
-type Square = [[f64; N_FACTORS]; N_FACTORS];
 
 /// The factors of every user, the items being fixed.
 fn solve_users(targets: &Csr, items: &[f32], fame: &[f64]) -> Vec<f32> {
@@ -94,7 +93,7 @@ fn rows(solved: impl IndexedParallelIterator<Item = [f32; N_FACTORS]>) -> Vec<f3
 
 /// One row's factors: `gram` holds every pair at its unobserved weight, `weight` says which.
 fn solve_row(
-    mut gram: Square,
+    mut gram: Square<N_FACTORS>,
     row: (&[u32], &[f32]),
     other: &[f32],
     weight: impl Fn(u32) -> f64,
@@ -113,50 +112,14 @@ fn solve_row(
     solve(gram, b).map(|x| x as f32)
 }
 
-/// Adds `weight · q qᵀ` to the lower triangle.
-fn add_outer(a: &mut Square, q: &[f32], weight: f64) {
+/// Adds `weight · q qᵀ` to the lower triangle; whole lanes, so that some of the upper one is
+/// written too.
+fn add_outer(a: &mut Square<N_FACTORS>, q: &[f32], weight: f64) {
+    const LANES: usize = 8;
+    let q: [f64; N_FACTORS] = std::array::from_fn(|k| f64::from(q[k]));
     for (i, row) in a.iter_mut().enumerate() {
-        let scaled = weight * f64::from(q[i]);
-        for (a, &q) in row.iter_mut().zip(q).take(i + 1) {
-            *a += scaled * f64::from(q);
-        }
-    }
-}
-
-/// Solves `a x = b` by Cholesky; `a` is positive definite, only its lower triangle is read.
-fn solve(mut a: Square, mut b: [f64; N_FACTORS]) -> [f64; N_FACTORS] {
-    for i in 0..N_FACTORS {
-        for j in 0..=i {
-            let dot: f64 = (0..j).map(|k| a[i][k] * a[j][k]).sum();
-            a[i][j] = if i == j { (a[i][i] - dot).sqrt() } else { (a[i][j] - dot) / a[j][j] };
-        }
-    }
-    for i in 0..N_FACTORS {
-        let dot: f64 = (0..i).map(|k| a[i][k] * b[k]).sum();
-        b[i] = (b[i] - dot) / a[i][i];
-    }
-    for i in (0..N_FACTORS).rev() {
-        let dot: f64 = (i + 1..N_FACTORS).map(|k| a[k][i] * b[k]).sum();
-        b[i] = (b[i] - dot) / a[i][i];
-    }
-    b
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_solver_solves() {
-        let entry = |i: usize, j: usize| {
-            if i == j { 5.0 + i as f64 } else { 1.0 / (1.0 + i.abs_diff(j) as f64) }
-        };
-        let a: Square =
-            std::array::from_fn(|i| std::array::from_fn(|j| if j <= i { entry(i, j) } else { 0.0 }));
-        let x: [f64; N_FACTORS] = std::array::from_fn(|i| i as f64 - 3.0);
-        let b = std::array::from_fn(|i| (0..N_FACTORS).map(|j| entry(i, j) * x[j]).sum());
-        for (found, expected) in solve(a, b).iter().zip(x) {
-            assert!((found - expected).abs() < 1e-10);
-        }
+        let scaled = weight * q[i];
+        let end = (i / LANES + 1) * LANES;
+        row[..end].iter_mut().zip(&q[..end]).for_each(|(a, q)| *a += scaled * q);
     }
 }

@@ -6,7 +6,7 @@ use crate::dataset::{LoadContext, kind};
 use crate::progress::Quiet;
 use std::path::Path;
 
-fn world() -> (Dataset, Split) {
+pub(super) fn world() -> (Dataset, Split) {
     let params = "n_users = 120\nn_items = 90\nmean_interactions = 25".parse().expect("TOML");
     let source = kind("synthetic").expect("in the list").check("dataset", &params).expect("valid");
     let context = LoadContext { base_dir: Path::new("."), streams: Streams::new(3), progress: &Quiet };
@@ -41,7 +41,7 @@ fn correlation(a: &[f32], b: &[f32]) -> f64 {
 fn what_is_learnt_resembles_the_truth_and_what_is_held_out_sharpens_it() {
     let truth = everything(&build(TasteSource::Truth, TasteEvidence::All));
     let likeness = |source, evidence| correlation(&truth, &everything(&build(source, evidence)));
-    for source in [TasteSource::Content, TasteSource::Latent] {
+    for source in [TasteSource::Content, TasteSource::Latent, TasteSource::Hybrid] {
         let [all, train] = [TasteEvidence::All, TasteEvidence::Train].map(|e| likeness(source, e));
         assert!(train > 0.2, "{}: {train}", source.name());
         assert!(all > train, "{}: {all} from all, {train} from train", source.name());
@@ -53,7 +53,7 @@ fn what_is_learnt_resembles_the_truth_and_what_is_held_out_sharpens_it() {
 #[test]
 fn tastes_from_train_do_not_depend_on_what_is_held_out() {
     let (mut dataset, mut split) = world();
-    for source in [TasteSource::Content, TasteSource::Latent] {
+    for source in [TasteSource::Content, TasteSource::Latent, TasteSource::Hybrid] {
         let build = |dataset: &Dataset, split: &Split| {
             let taste = Taste::build(dataset, split, source, TasteEvidence::Train, Streams::new(3));
             everything(&taste.expect("a taste"))
@@ -90,7 +90,8 @@ fn threads_do_not_change_a_bit() {
     let on = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
         pool.install(|| {
-            [TasteSource::Content, TasteSource::Latent].map(|s| everything(&build(s, TasteEvidence::All)))
+            [TasteSource::Content, TasteSource::Latent, TasteSource::Hybrid]
+                .map(|s| everything(&build(s, TasteEvidence::All)))
         })
     };
     assert_eq!(on(1), on(2));
@@ -98,7 +99,13 @@ fn threads_do_not_change_a_bit() {
 
 #[test]
 fn every_statement_names_its_source_and_whom_it_favours() {
-    for source in [TasteSource::Truth, TasteSource::Content, TasteSource::Latent, TasteSource::HeldOut] {
+    for source in [
+        TasteSource::Truth,
+        TasteSource::Content,
+        TasteSource::Latent,
+        TasteSource::Hybrid,
+        TasteSource::HeldOut,
+    ] {
         let all = source.statement(TasteEvidence::All);
         let tells = |word: &str| all.contains(word);
         assert!(
@@ -107,6 +114,9 @@ fn every_statement_names_its_source_and_whom_it_favours() {
         );
         assert!(tells("favoured") || tells("can represent it exactly"), "{all}");
         let train = source.statement(TasteEvidence::Train);
-        assert_eq!(all != train, matches!(source, TasteSource::Content | TasteSource::Latent));
+        assert_eq!(
+            all != train,
+            matches!(source, TasteSource::Content | TasteSource::Latent | TasteSource::Hybrid)
+        );
     }
 }
