@@ -6,6 +6,7 @@
 //! Recommenders never see any of this.
 
 mod latent;
+mod observed;
 
 use crate::dataset::Dataset;
 use crate::id::{ItemId, UserId};
@@ -28,6 +29,8 @@ pub enum TasteSource {
     Content,
     /// A factor model fitted apart from every arm, on all interactions, held-out ones included.
     Latent,
+    /// What people truly said, where the dataset has ratings that no recommender may learn from.
+    Observed,
 }
 
 impl TasteSource {
@@ -38,6 +41,7 @@ impl TasteSource {
             TasteSource::Truth => "truth",
             TasteSource::Content => "content",
             TasteSource::Latent => "latent",
+            TasteSource::Observed => "observed",
         }
     }
 
@@ -59,6 +63,7 @@ pub struct Taste {
     items: Vec<f32>,
     quality: Vec<f32>,
     scale: Scale,
+    observed: Option<std::sync::Arc<observed::Observed>>,
 }
 
 /// A monotone map from raw affinity to normal scores: ascending raw values at evenly spaced
@@ -78,6 +83,9 @@ pub enum TasteError {
     /// `content` was asked of a dataset without genres.
     #[error("taste is \"content\", but the dataset {0} has no genres; use \"latent\"")]
     NoGenres(String),
+    /// `observed` was asked of a dataset without observed truth.
+    #[error("taste is \"observed\", but the dataset {0} has no observed truth; use \"latent\"")]
+    NothingObserved(String),
 }
 
 impl Taste {
@@ -89,6 +97,10 @@ impl Taste {
                 return Err(TasteError::NoGenres(dataset.source.clone()));
             }
             TasteSource::Content => Self::from_content(dataset),
+            TasteSource::Observed => {
+                let observed = Some(std::sync::Arc::new(observed::of(dataset)?));
+                return Ok(Taste { observed, ..Taste::raw(0, Vec::new(), Vec::new(), Vec::new()) });
+            }
             TasteSource::Latent | TasteSource::Auto => latent::fit(dataset, streams),
         };
         Ok(raw.standardised(streams))
@@ -96,12 +108,15 @@ impl Taste {
 
     /// A taste in raw units.
     fn raw(n_factors: usize, users: Vec<f32>, items: Vec<f32>, quality: Vec<f32>) -> Taste {
-        Taste { n_factors, users, items, quality, scale: Scale::default() }
+        Taste { n_factors, users, items, quality, scale: Scale::default(), observed: None }
     }
 
     /// How much the user likes the item, as a normal score over random pairs.
     pub fn affinity(&self, user: UserId, item: ItemId) -> f32 {
-        self.scale.score(self.raw_affinity(user, item))
+        match &self.observed {
+            Some(observed) => observed.score(user, item),
+            None => self.scale.score(self.raw_affinity(user, item)),
+        }
     }
 
     fn raw_affinity(&self, user: UserId, item: ItemId) -> f32 {

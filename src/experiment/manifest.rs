@@ -120,6 +120,10 @@ fn taste(prepared: &Prepared) -> String {
     let words = match name {
         "truth" => "the latent truth of the synthetic world",
         "content" => "genres of what the person watched, and the items' general quality",
+        "observed" => {
+            "what people truly said where it is known; agents know the truth, so the run checks whether \
+             pages, agents and statistics order arms as the truth does, not whether agents guess people"
+        }
         _ => {
             "a factor model of its own, fitted apart from every arm on all interactions, held-out ones \
              included; arms that resemble it are favoured"
