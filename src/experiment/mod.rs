@@ -10,6 +10,7 @@ mod manifest;
 pub mod prepare;
 mod simulate;
 mod tables;
+mod truth;
 
 use crate::agent::taste::TasteError;
 use crate::dataset::DatasetError;
