@@ -45,6 +45,8 @@ pub enum Purpose {
     Bootstrap = 15,
     /// The order in which a page's items are presented.
     Present = 16,
+    /// Which of a person's true ratings recommenders may learn from.
+    ObservedSample = 17,
     /// Parts of taste that are learnt or projected at random.
     Taste = 20,
     /// Whom and what a test of taste asks.

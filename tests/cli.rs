@@ -77,6 +77,24 @@ const BROKEN_SCENARIOS: &[(&str, &str, &[&str], &str)] = &[
         "session.exclude: unknown variant `trian`",
     ),
     (
+        "unknown candidates",
+        "",
+        &["session.candidates=some"],
+        "session.candidates: unknown variant `some`, expected `all` or `observed`",
+    ),
+    (
+        "candidates with a truth that nobody knows",
+        "",
+        &["session.candidates=observed"],
+        "session.candidates is \"observed\", but the dataset synthetic has no observed truth; use \"all\"",
+    ),
+    (
+        "a taste that nobody observed",
+        "",
+        &["population.taste=observed"],
+        "taste is \"observed\", but the dataset synthetic has no observed truth; use \"latent\"",
+    ),
+    (
         "a memory of nothing",
         "",
         &["session.memory_entries=0"],

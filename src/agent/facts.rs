@@ -30,6 +30,13 @@ impl Facts {
         }
     }
 
+    /// The same with every item of one general quality: for taste that holds it already, since what
+    /// people truly said of an item says how good it is, and would count twice.
+    pub fn without_quality(mut self) -> Self {
+        self.quality.fill(0.0);
+        self
+    }
+
     /// The genres of an item, ascending.
     pub fn genres(&self, item: ItemId) -> &[GenreId] {
         &self.catalogue[item.idx()].genres

@@ -14,6 +14,7 @@ mod factors;
 mod held_out;
 mod hybrid;
 mod latent;
+mod observed;
 pub mod questions;
 mod scale;
 mod solve;
@@ -47,6 +48,8 @@ pub enum TasteSource {
     Hybrid,
     /// The truth set: what was held out of training and liked, against everything else.
     HeldOut,
+    /// What people truly said, where the dataset has ratings that no recommender may learn from.
+    Observed,
 }
 
 /// Which interactions taste is built from.
@@ -81,6 +84,7 @@ impl TasteSource {
             TasteSource::Latent => "latent",
             TasteSource::Hybrid => "hybrid",
             TasteSource::HeldOut => "held_out",
+            TasteSource::Observed => "observed",
         }
     }
 
@@ -121,6 +125,10 @@ impl TasteSource {
                                      everything else is disliked alike, unseen favourites too; an arm that \
                                      ranks what people are known to meet, popular items first, is favoured"
                 .to_owned(),
+            TasteSource::Observed => "taste is observed: what people truly said, where it is known; agents know \
+                                      the truth, so the run checks whether pages, agents and statistics order \
+                                      arms as the truth does, not whether agents guess people"
+                .to_owned(),
         }
     }
 }
@@ -160,6 +168,9 @@ pub enum TasteError {
     /// `held_out` was asked of a split that holds nothing out.
     #[error("taste is \"held_out\", but the split of the dataset {0} holds nothing out; use another split")]
     NothingHeldOut(String),
+    /// `observed` was asked of a dataset without observed truth.
+    #[error("taste is \"observed\", but the dataset {0} has no observed truth; use \"latent\"")]
+    NothingObserved(String),
 }
 
 impl Taste {
@@ -183,6 +194,10 @@ impl Taste {
             TasteSource::Hybrid => Arc::new(hybrid::fit(&basis)),
             // Two values have exact scores of their own.
             TasteSource::HeldOut => return held_out::build(&basis),
+            // Scored by itself, over the known cells alone.
+            TasteSource::Observed => {
+                return Ok(Taste { raw: Arc::new(observed::of(dataset)?), scale: Scale::default() });
+            }
         };
         Ok(Taste::standardised(raw, dataset, streams))
     }

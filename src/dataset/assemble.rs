@@ -57,6 +57,11 @@ impl IdTable {
         }
     }
 
+    /// The number of the row or column `idx` of a file without ids: its raw id counts from 1.
+    pub fn intern_nth(&mut self, idx: usize) -> u32 {
+        self.intern((idx + 1).to_string().as_bytes()).expect("a whole number is an id")
+    }
+
     /// The number of a raw id, if it has one.
     pub fn get(&self, raw: &[u8]) -> Option<u32> {
         let raw = raw.trim_ascii();
@@ -243,6 +248,7 @@ impl Assembly {
             published_split: None,
             published_personas: None,
             truth: None,
+            observed: None,
             load_report: self.report,
         })
     }

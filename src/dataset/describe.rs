@@ -46,6 +46,8 @@ pub struct Description {
     pub published_split: Option<[usize; 3]>,
     /// How many personas are published.
     pub n_published_personas: usize,
+    /// How many true ratings are kept from recommenders, and how they came about.
+    pub observed: Option<(usize, String)>,
     /// What reading cost.
     pub load_report: LoadReport,
     /// The content hash.
@@ -124,6 +126,7 @@ pub fn describe(dataset: &Dataset) -> Description {
             .as_ref()
             .map(|s| [s.train.len(), s.valid.len(), s.test.len()]),
         n_published_personas: dataset.published_personas.as_ref().map_or(0, Vec::len),
+        observed: dataset.observed.as_ref().map(|truth| (truth.matrix.nnz(), truth.about.clone())),
         load_report: dataset.load_report,
         hash: dataset.content_hash(),
     }
@@ -299,6 +302,9 @@ impl Description {
         }
         if self.n_published_personas > 0 {
             writeln!(f, "personas      {} published", grouped(self.n_published_personas as u64))?;
+        }
+        if let Some((n, about)) = &self.observed {
+            writeln!(f, "truth         {} {about}", grouped(*n as u64))?;
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ impl Canon {
 
 impl Dataset {
     /// SHA-256 over the canonical form, in lower-case hex: ids, interactions, item texts, user
-    /// attributes, published split and personas. Not the source's name nor what reading cost, so
+    /// attributes, published split and personas, and observed truth. Not the source's name nor what reading cost, so
     /// the same data hash alike in every file format; and not a synthetic world's truth.
     pub fn content_hash(&self) -> String {
         let mut canon = Canon(Sha256::new());
@@ -98,6 +98,17 @@ impl Dataset {
                 persona.taste.iter().for_each(|sentence| c.text(sentence));
             }
         });
+        if let Some(observed) = &self.observed {
+            canon.text("observed");
+            canon.u64(observed.matrix.nnz());
+            for user in 0..observed.matrix.n_rows as u32 {
+                let (items, ratings) = observed.matrix.row(user as usize);
+                items
+                    .iter()
+                    .zip(ratings)
+                    .for_each(|(&item, &rating)| canon.interaction(user, item, rating, 0));
+            }
+        }
         canon.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

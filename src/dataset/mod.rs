@@ -5,7 +5,9 @@
 //! agents or metrics.
 
 pub mod agent4rec;
+pub mod coat;
 pub mod csv;
+pub mod jester;
 pub mod movielens;
 pub mod synthetic;
 
@@ -14,6 +16,7 @@ pub mod split;
 pub mod describe;
 pub mod fetch;
 
+pub mod observed;
 pub mod sparse;
 
 mod assemble;
@@ -196,6 +199,8 @@ pub struct Dataset {
     pub published_personas: Option<Vec<PublishedPersona>>,
     /// The truth behind a synthetic world.
     pub truth: Option<LatentTruth>,
+    /// True ratings that no recommender may learn from, where the source has such.
+    pub observed: Option<observed::ObservedRatings>,
     /// What reading cost.
     pub load_report: LoadReport,
 }
@@ -324,8 +329,14 @@ pub trait SourceKind: Sync {
 }
 
 /// Every source, in alphabetical order.
-pub static ALL: &[&dyn SourceKind] =
-    &[&agent4rec::Agent4Rec, &csv::Csv, &movielens::MovieLens, &synthetic::Synthetic];
+pub static ALL: &[&dyn SourceKind] = &[
+    &agent4rec::Agent4Rec,
+    &coat::Coat,
+    &csv::Csv,
+    &jester::Jester,
+    &movielens::MovieLens,
+    &synthetic::Synthetic,
+];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static dyn SourceKind> {

@@ -136,6 +136,7 @@ impl Source for Params {
             published_split: None,
             published_personas: None,
             truth: Some(truth),
+            observed: None,
         })
     }
 }

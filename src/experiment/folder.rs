@@ -5,13 +5,16 @@ use crate::files;
 use std::path::{Path, PathBuf};
 
 /// What a run writes; `--force` removes these and nothing else.
-const OUTPUTS: [&str; 11] = [
+const OUTPUTS: [&str; 14] = [
     "manifest.json",
     "report.html",
     "sessions.csv",
     "users.csv",
     "metrics.csv",
     "comparisons.csv",
+    "truth.csv",
+    "truth_order.csv",
+    "true_ratings.csv",
     "items.csv",
     "agents.csv",
     "events",

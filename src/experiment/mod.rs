@@ -10,6 +10,7 @@ mod manifest;
 pub mod prepare;
 mod simulate;
 mod tables;
+mod truth;
 
 use crate::agent::taste::TasteError;
 use crate::dataset::DatasetError;
@@ -83,6 +84,9 @@ pub enum RunError {
         /// Which folder.
         path: PathBuf,
     },
+    /// Only items with a known truth were to be shown, of a dataset that knows none.
+    #[error("session.candidates is \"observed\", but the dataset {0} has no observed truth; use \"all\"")]
+    NothingObserved(String),
     /// The data leaves nobody to simulate or nothing to show.
     #[error("nothing to simulate: the dataset has {n_users} users and {n_items} items")]
     Empty {
@@ -102,6 +106,7 @@ impl RunError {
                 | RunError::Taste(_)
                 | RunError::Occupied { .. }
                 | RunError::NotARun { .. }
+                | RunError::NothingObserved(_)
                 | RunError::Empty { .. }
                 | RunError::Recommend {
                     source: RecommendError::BadModel { .. } | RecommendError::Io { .. },

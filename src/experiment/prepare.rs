@@ -7,12 +7,12 @@ use crate::agent::facts::Facts;
 use crate::agent::profile::{self, Agents};
 use crate::agent::taste::{Taste, TasteEvidence, TasteSource};
 use crate::dataset::{Dataset, Interaction, Interactions, LoadContext, Split, split};
-use crate::id::UserId;
+use crate::id::{ItemId, UserId};
 use crate::metric::{AgentRecord, Catalogue, CatalogueItem, Population};
 use crate::progress::Progress;
 use crate::rng::Streams;
 use crate::scenario::Scenario;
-use crate::scenario::file::SplitPart;
+use crate::scenario::file::{Candidates, SessionSection, SplitPart};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -77,18 +77,22 @@ impl Prepared {
         };
         let agents = profile::population(&dataset, &evidence, n_agents, section.jitter.0, streams);
         let taste = Taste::build(&dataset, &split, section.taste, section.taste_evidence, streams)?;
-        let facts = Arc::new(Facts::new(&dataset, &evidence, taste));
+        let facts = Facts::new(&dataset, &evidence, taste);
+        let facts = Arc::new(match section.taste.resolve(&dataset) {
+            TasteSource::Observed => facts.without_quality(),
+            _ => facts,
+        });
         let behavior = scenario.behavior.begin(facts.clone(), streams);
-        let exclude = &scenario.file.session.exclude;
-        let known = union(&split, exclude);
-        let held_out = if exclude.contains(&SplitPart::Test) { &split.valid } else { &split.test };
+        let session = &scenario.file.session;
+        let known = never_shown(&dataset, &split, session)?;
+        let held_out = held_out(&dataset, &split, session, &known);
         progress.end();
         Ok(Prepared {
             streams,
             dataset_hash: dataset.content_hash(),
             catalogue: catalogue(&dataset, &split),
-            population: population(&dataset, &split, held_out, &agents),
-            held_out: Arc::new(held_out.clone()),
+            population: population(&dataset, &split, &held_out, &agents),
+            held_out: Arc::new(held_out),
             known: Arc::new(known),
             taste: section.taste.resolve(&dataset),
             taste_evidence: section.taste_evidence,
@@ -99,6 +103,57 @@ impl Prepared {
             dataset,
         })
     }
+}
+
+/// What each person is never shown: the excluded parts of the split, and where only items with a
+/// known truth are candidates, all others.
+///
+/// # Errors
+/// When known truth is asked for and the dataset has none.
+pub fn never_shown(
+    dataset: &Dataset,
+    split: &Split,
+    session: &SessionSection,
+) -> Result<Interactions, RunError> {
+    let excluded = union(split, &session.exclude);
+    if session.candidates == Candidates::All {
+        return Ok(excluded);
+    }
+    let truth = dataset.observed.as_ref().ok_or_else(|| RunError::NothingObserved(dataset.source.clone()))?;
+    let mut all = Vec::new();
+    for user in (0..dataset.n_users() as u32).map(UserId) {
+        let (candidates, excluded) = (truth.items_of(user), excluded.items_of(user));
+        let is_out =
+            |item: &u32| candidates.binary_search(item).is_err() || excluded.binary_search(item).is_ok();
+        let out = (0..dataset.n_items() as u32).filter(is_out);
+        all.extend(out.map(|item| Interaction { user, item: ItemId(item), rating: 0.0, order: 0 }));
+    }
+    Ok(Interactions::from_sorted(dataset.n_users(), dataset.n_items(), &all))
+}
+
+/// What is held out of each person: what the split holds out, or where only items with a known truth
+/// are candidates, those of them that the person truly likes.
+fn held_out(
+    dataset: &Dataset,
+    split: &Split,
+    session: &SessionSection,
+    never_shown: &Interactions,
+) -> Interactions {
+    let truth = match (&dataset.observed, session.candidates) {
+        (Some(truth), Candidates::Observed) => truth,
+        _ if session.exclude.contains(&SplitPart::Test) => return split.valid.clone(),
+        _ => return split.test.clone(),
+    };
+    let mut liked = Vec::new();
+    for user in (0..dataset.n_users() as u32).map(UserId) {
+        let (items, ratings) = truth.matrix.row(user.idx());
+        for (&item, &rating) in items.iter().zip(ratings) {
+            if rating >= truth.liked_from && never_shown.items_of(user).binary_search(&item).is_err() {
+                liked.push(Interaction { user, item: ItemId(item), rating, order: 0 });
+            }
+        }
+    }
+    Interactions::from_sorted(dataset.n_users(), dataset.n_items(), &liked)
 }
 
 /// The parts of a split taken together.

@@ -4,7 +4,7 @@
 use super::fit::fit;
 use super::folder::RunFolder;
 use super::manifest::Clock;
-use super::prepare::{Prepared, union};
+use super::prepare::{Prepared, never_shown};
 use super::{RunError, RunOptions, prepare};
 use crate::dataset::{Interaction, Interactions, Split};
 use crate::event::write::{EventWriter, RawIds};
@@ -99,7 +99,7 @@ pub fn arm(
         if round + 1 < scenario.file.rounds {
             split.train = grown(prepared, &split.train, &watched, round);
         }
-        known = Arc::new(union(&split, &scenario.file.session.exclude));
+        known = Arc::new(never_shown(&prepared.dataset, &split, &scenario.file.session)?);
     }
     writer.finish()?;
     Ok((info, failures))

@@ -4,10 +4,12 @@
 use super::RunError;
 use super::folder::RunFolder;
 use super::prepare::Prepared;
+use super::truth;
 use crate::event::Session;
 use crate::event::read::{DenseIds, for_each_session};
 use crate::metric::analyse::{ArmAnalysis, ArmResult, analyse};
 use crate::metric::tables::{self, ComparisonRow, MetricsRow, SessionRow};
+use crate::metric::truth::Truths;
 use crate::metric::{self, Setting};
 use crate::scenario::Scenario;
 use serde::Serialize;
@@ -15,7 +17,7 @@ use serde::Serialize;
 /// Sessions measured at once.
 const CHUNK: usize = 4096;
 
-/// Writes the three tables.
+/// Writes the three tables, and those about the truth where the dataset knows it.
 pub fn write(scenario: &Scenario, prepared: &Prepared, folder: &RunFolder) -> Result<(), RunError> {
     let setting = Setting {
         catalogue: &prepared.catalogue,
@@ -28,8 +30,17 @@ pub fn write(scenario: &Scenario, prepared: &Prepared, folder: &RunFolder) -> Re
     );
     let mut rows = Vec::new();
     let mut results = Vec::new();
-    for arm in &scenario.arms {
-        results.push(measure(&arm.name, folder, setting, &ids, &mut rows)?);
+    let ratings = truth::ratings(prepared);
+    let mut truths = ratings.as_ref().map(|ratings| Truths::new(ratings, scenario.arms.len()));
+    for (nth, arm) in scenario.arms.iter().enumerate() {
+        let observe = |session: &Session| {
+            rows.push(SessionRow::new(&arm.name, session, setting.population));
+            truths.iter_mut().for_each(|truths| truths.observe(nth, session));
+        };
+        results.push(measure(&arm.name, folder, setting, &ids, observe)?);
+    }
+    if let Some(truths) = truths {
+        truth::write(scenario, prepared, folder, truths, &results)?;
     }
     let found = analyse(&results, &scenario.file.statistics, &prepared.streams);
     write_table(folder, "sessions.csv", &rows, &SessionRow::HEADER)?;
@@ -37,18 +48,18 @@ pub fn write(scenario: &Scenario, prepared: &Prepared, folder: &RunFolder) -> Re
     write_table(folder, "comparisons.csv", &found.comparisons, &ComparisonRow::HEADER)
 }
 
-/// Measures one arm and appends its session rows.
+/// Measures one arm; `observe` sees its sessions too.
 fn measure(
     arm: &str,
     folder: &RunFolder,
     setting: Setting<'_>,
     ids: &DenseIds,
-    rows: &mut Vec<SessionRow>,
+    mut observe: impl FnMut(&Session),
 ) -> Result<ArmResult, RunError> {
     let mut analysis = ArmAnalysis::new(arm, metric::ALL);
     let mut chunk: Vec<Session> = Vec::with_capacity(CHUNK);
     for_each_session(&folder.events(arm)?, ids, |session| {
-        rows.push(SessionRow::new(arm, session, setting.population));
+        observe(session);
         chunk.push(session.clone());
         if chunk.len() == CHUNK {
             analysis.observe(&chunk, setting);

@@ -17,6 +17,7 @@ pub mod ranking;
 pub mod sample;
 pub mod subjects;
 pub mod tables;
+pub mod truth;
 
 pub use sample::Sample;
 

@@ -9,7 +9,7 @@ use super::manifest::ArmInfo;
 use super::plot::{self, DataTable, Plotted};
 use super::theme::ArmStyle;
 use super::verdict::verdict;
-use super::{Rendered, Report, ReportError, format, svg};
+use super::{Rendered, Report, ReportError, format, svg, truth};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Value, context};
 use sha2::{Digest, Sha256};
@@ -63,6 +63,7 @@ pub(super) fn render(report: &Report) -> Result<Rendered, ReportError> {
         comparisons_table => rows(comparisons_table(report)),
         round_note => round_note(report),
         method_note => method_note(report),
+        truth => truth_section(report),
         failures => failures(report),
         failures_table => rows(failures_table(report)),
         facts => facts(report).into_iter().map(|(what, value)| context! { what, value }).collect::<Vec<_>>(),
@@ -120,6 +121,12 @@ fn judgement(report: &Report) -> Value {
         }
     });
     context! { headline => verdict.headline, grounds => verdict.grounds, arms => arms.collect::<Vec<_>>() }
+}
+
+/// The orders of the arms, simulated and true, where the truth is known.
+fn truth_section(report: &Report) -> Option<Value> {
+    let told = truth::told(report)?;
+    Some(context! { answer => told.answer, caveat => told.caveat, table => rows(told.table) })
 }
 
 fn key_headings(report: &Report) -> Vec<Value> {

@@ -22,6 +22,7 @@ mod sketch;
 pub mod svg;
 pub mod table;
 pub mod theme;
+pub mod truth;
 pub mod verdict;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ use crate::event::read::{DenseIds, for_each_session};
 use crate::files;
 use crate::metric::subjects::{self, SubjectsError};
 use crate::metric::tables::{ComparisonRow, MetricsRow};
+use crate::metric::truth::{OrderRow, TruthRow};
 use figures::Figures;
 use manifest::Manifest;
 use std::path::{Path, PathBuf};
@@ -50,6 +52,10 @@ pub struct Report {
     pub metrics: Vec<MetricsRow>,
     /// `comparisons.csv`.
     pub comparisons: Vec<ComparisonRow>,
+    /// `truth.csv`; empty where the run folder has none, because no truth was known.
+    pub truth: Vec<TruthRow>,
+    /// `truth_order.csv`, likewise.
+    pub truth_order: Vec<OrderRow>,
     /// What the plots need of the sessions; one entry an arm, in the manifest's order.
     pub figures: Figures,
 }
@@ -168,6 +174,8 @@ impl Report {
             scenario: read_text(&run_dir.join("scenario.toml"))?,
             metrics,
             comparisons,
+            truth: read_rows_of_some(&run_dir.join("truth.csv"))?,
+            truth_order: read_rows_of_some(&run_dir.join("truth_order.csv"))?,
             manifest,
             figures,
         })
@@ -289,6 +297,11 @@ fn read_rows<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, Repo
     let text = read_text(path)?;
     crate::metric::tables::read(text.as_bytes())
         .map_err(|source| ReportError::BadTable { path: path.to_owned(), source })
+}
+
+/// The rows of a table that not every run has.
+fn read_rows_of_some<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, ReportError> {
+    if path.exists() { read_rows(path) } else { Ok(Vec::new()) }
 }
 
 /// The event files of an arm, in the order of their names.

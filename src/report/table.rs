@@ -2,7 +2,7 @@
 //! Knows the width of the terminal and nothing of its colours.
 
 use super::verdict::verdict;
-use super::{Report, format, labels};
+use super::{Report, format, labels, truth};
 
 /// The result table and the verdict, at most `width` columns wide where words allow it;
 /// every line ends with a newline.
@@ -33,6 +33,9 @@ pub fn terminal(report: &Report, width: usize) -> String {
     }
     let verdict = verdict(report);
     text.push_str(&wrapped(&verdict.headline, width));
+    if let Some(told) = truth::told(report) {
+        text.push_str(&wrapped(&format!("{} {}", told.answer, told.caveat), width));
+    }
     text.push_str(&wrapped(&failures(report), width));
     text
 }

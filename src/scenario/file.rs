@@ -106,6 +106,8 @@ pub struct SessionSection {
     pub presentation: Presentation,
     /// Which interactions a person already has and is never shown.
     pub exclude: Vec<SplitPart>,
+    /// What can be shown at all.
+    pub candidates: Candidates,
     /// Whether agents remember anything.
     pub memory: MemorySwitch,
     /// How many shown items an agent remembers at most.
@@ -119,6 +121,7 @@ impl Default for SessionSection {
             max_pages: 5,
             presentation: Presentation::default(),
             exclude: vec![SplitPart::Train, SplitPart::Valid],
+            candidates: Candidates::All,
             memory: MemorySwitch::On,
             memory_entries: 100,
         }
@@ -135,6 +138,17 @@ pub enum SplitPart {
     Valid,
     /// Held-out interactions.
     Test,
+}
+
+/// What a session can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Candidates {
+    /// The whole catalogue, what is excluded aside.
+    All,
+    /// Only items of which the person's true rating is known; needs a dataset with observed truth.
+    /// Held out is then what the person truly liked of them.
+    Observed,
 }
 
 /// Whether agents remember.

@@ -199,6 +199,13 @@ impl Replicates {
         evaluate(quantity, |column| self.totals[column.0])
     }
 
+    /// The quantity in every replicate, in an order that is the same for all quantities; not finite where
+    /// it is undefined.
+    pub fn replicate_values(&self, quantity: Quantity) -> Vec<f64> {
+        let n_replicates = self.sums.first().map_or(0, Vec::len);
+        (0..n_replicates).map(|nth| evaluate(quantity, |column| self.sums[column.0][nth])).collect()
+    }
+
     /// The interval of a quantity; `None` where it is undefined, or undefined in more than half
     /// of the replicates (those where it is undefined are left out).
     pub fn interval(

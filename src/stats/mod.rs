@@ -6,6 +6,7 @@ pub mod multiple;
 pub mod paired;
 pub mod params;
 pub mod power;
+pub mod rank_correlation;
 pub mod summary;
 pub mod unpaired;
 

@@ -3,6 +3,7 @@
 
 use super::bootstrap::{Quantity, Table};
 use super::params::IntervalMethod;
+use super::rank_correlation::kendall_tau_b;
 use super::{multiple, paired, power, summary, unpaired};
 use crate::rng::Streams;
 
@@ -142,4 +143,20 @@ fn bootstrap_intervals_are_scipys_up_to_monte_carlo() {
         assert!((found_low - low).abs() < tolerance, "{method:?}: {found_low} against {low}");
         assert!((found_high - high).abs() < tolerance, "{method:?}: {found_high} against {high}");
     }
+}
+
+#[test]
+fn tau_b_is_scipys_kendalltau() {
+    let seven: Vec<f64> = (1..=7).map(f64::from).collect();
+    close(kendall_tau_b(&seven, &[1., 2., 3., 4., 5., 7., 6.]), 0.9047619047619049, 1e-14);
+    close(kendall_tau_b(&seven, &[2., 1., 4., 3., 6., 5., 7.]), 0.7142857142857143, 1e-14);
+    close(kendall_tau_b(&[0.1, 0.2, 0.3], &[3., 2., 1.]), -1.0, 1e-14);
+    // With ties on either side.
+    close(kendall_tau_b(&[12., 2., 1., 12., 2.], &[1., 4., 7., 1., 0.]), -0.4714045207910316, 1e-14);
+    let (left, right) = ([1., 1., 2., 2., 3., 3., 3.], [1., 2., 1., 2., 3., 3., 4.]);
+    close(kendall_tau_b(&left, &right), std::f64::consts::FRAC_1_SQRT_2, 1e-14);
+    // scipy says nan.
+    assert_eq!(kendall_tau_b(&[1., 2.], &[5., 5.]), None);
+    assert_eq!(kendall_tau_b(&[1., f64::NAN], &[1., 2.]), None);
+    assert_eq!(kendall_tau_b(&[], &[]), None);
 }

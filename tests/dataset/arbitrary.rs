@@ -83,6 +83,26 @@ proptest! {
     }
 
     #[test]
+    fn arbitrary_matrices(a in tablelike(" "), b in tablelike(" "), flags in tablelike(" "), jokes in tablelike(",")) {
+        let files: [(&str, &[u8]); 6] = [
+            ("train.ascii", &a),
+            ("test.ascii", &b),
+            ("item_features.ascii", &flags),
+            ("item_features_map.txt", b"gender:men"),
+            ("r.csv", &jokes),
+            ("jokes.json", br#"{"1": "why"}"#),
+        ];
+        for (source, files) in [("coat", &files[..2]), ("coat", &files[..4]), ("jester", &files[4..5]), ("jester", &files[4..])] {
+            if let Ok(data) = Folder::with(files).load(source, "min_rating = 1.0") {
+                assert_eq!(data.catalogue.len(), data.n_items());
+                let truth = data.observed.as_ref().expect("these sources know truth");
+                assert_eq!((truth.matrix.n_rows, truth.matrix.n_cols), (data.n_users(), data.n_items()));
+                let _ = dataset::describe::describe(&data).to_string();
+            }
+        }
+    }
+
+    #[test]
     fn arbitrary_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let names = ["ratings.dat", "u.data", "x.inter", "ratings.csv"];
         for name in names {

@@ -376,3 +376,99 @@ fn broken_agent4rec() {
         ),
     ]);
 }
+
+#[test]
+fn broken_coat() {
+    let coat = |files: &[(&str, &[u8])], expected: &str| check(&[("coat", "", files, expected)]);
+    let good: (&str, &[u8]) = ("train.ascii", b"5 0 3\n0 4 1\n");
+    let test: (&str, &[u8]) = ("test.ascii", b"0 2 0\n1 0 0\n");
+    coat(&[], "cannot read DIR/train.ascii: No such file or directory (os error 2)");
+    coat(&[good], "cannot read DIR/test.ascii: No such file or directory (os error 2)");
+    for (train, expected) in [
+        (
+            "5 0 3\n0 4\n",
+            "DIR/train.ascii:2:2: found \"0 4\", expected 3 columns separated by blanks, there are 2",
+        ),
+        ("5 0 6\n", "DIR/train.ascii:1:3: found \"6\", expected a rating from 1 to 5, or 0 for none"),
+        ("5 x 3\n", "DIR/train.ascii:1:2: found \"x\", expected a rating from 1 to 5, or 0 for none"),
+        ("5 0.5 3\n", "DIR/train.ascii:1:2: found \"0.5\", expected a rating from 1 to 5, or 0 for none"),
+        ("5 0 3\n\n0 4 1\n", "DIR/train.ascii:2:1: found \"\", expected no blank line: lines are counted"),
+    ] {
+        coat(&[("train.ascii", train.as_bytes()), test], expected);
+    }
+    coat(&[("train.ascii", b"2 0 0\n0 1 1\n"), test], "DIR: holds no interactions, expected at least one");
+    coat(
+        &[good, ("test.ascii", b"0 2 0\n")],
+        "DIR/test.ascii: has 1 lines, expected 2, as the files beside it say",
+    );
+    coat(
+        &[good, ("test.ascii", b"0 2\n1 0\n")],
+        "DIR/test.ascii:1:2: found \"0 2\", expected 3 columns separated by blanks, there are 2",
+    );
+    let named: (&str, &[u8]) = ("item_features_map.txt", b"gender:men\ncolor:black");
+    coat(
+        &[good, test, ("item_features.ascii", b"1 0\n1 0\n1 2\n"), named],
+        "DIR/item_features.ascii:3:2: found \"2\", expected 0 or 1",
+    );
+    coat(
+        &[good, test, ("item_features.ascii", b"1 0\n1 0\n"), named],
+        "DIR/item_features.ascii: has 2 lines, expected 3, as the files beside it say",
+    );
+    coat(
+        &[good, test, ("item_features.ascii", b"1\n1\n1\n"), ("item_features_map.txt", b"men\n")],
+        "DIR/item_features_map.txt:1:1: found \"men\", expected group:value",
+    );
+    check(&[
+        (
+            "coat",
+            "path = ''",
+            &[],
+            "dataset.path is \"\", must be the folder that holds train.ascii and test.ascii",
+        ),
+        ("coat", "min_rating = 6.0", &[], "dataset.min_rating is 6, must be 1..=5"),
+    ]);
+}
+
+#[test]
+fn broken_jester() {
+    let jester = |files: &[(&str, &[u8])], expected: &str| check(&[("jester", "", files, expected)]);
+    jester(&[], "DIR: holds 0 .csv files, expected one, or `ratings` to name it");
+    jester(
+        &[("a.csv", b""), ("b.csv", b"")],
+        "DIR: holds 2 .csv files, expected one, or `ratings` to name it",
+    );
+    jester(&[("a.csv", b"")], "DIR: holds no interactions, expected at least one");
+    for (ratings, expected) in [
+        ("1.5,-2\n3\n", "DIR/a.csv:2:1: found \"3\", expected 2 columns separated by ,, there are 1"),
+        ("1.5,10.5\n", "DIR/a.csv:1:2: found \"10.5\", expected a rating from -10 to 10, or 99 for none"),
+        ("1.5,\n", "DIR/a.csv:1:2: found \"\", expected a rating from -10 to 10, or 99 for none"),
+        ("1,2\n\n1,2\n", "DIR/a.csv:2:1: found \"\", expected no blank line: lines are counted"),
+    ] {
+        jester(&[("a.csv", ratings.as_bytes())], expected);
+    }
+    let ratings: (&str, &[u8]) = ("a.csv", b"1,2\n");
+    jester(&[ratings, ("jokes.json", b"{}")], "DIR/jokes.json: holds no jokes, expected at least one");
+    jester(
+        &[ratings, ("jokes.json", br#"{"1": "a", "3": "b"}"#)],
+        "DIR/jokes.json: has a joke \"3\", expected numbers from 1 without a gap",
+    );
+    jester(
+        &[ratings, ("jokes.json", b"[1]")],
+        "DIR/jokes.json: is not an object of joke numbers and texts: invalid type: sequence, expected a map at \
+         line 1 column 0",
+    );
+    jester(
+        &[ratings, ("jokes.json", br#"{"1": "a", "2": "b", "3": "c"}"#)],
+        "DIR/a.csv:1:2: found \"1,2\", expected 3 columns separated by ,, there are 2",
+    );
+    check(&[
+        ("jester", "observed_share = 1.0", &[], "dataset.observed_share is 1, must be 0.01..=0.99"),
+        ("jester", "min_rating = -11.0", &[], "dataset.min_rating is -11, must be -10..=10"),
+        (
+            "jester",
+            "ratings = 'gone.csv'",
+            &[],
+            "cannot read DIR/gone.csv: No such file or directory (os error 2)",
+        ),
+    ]);
+}

@@ -79,6 +79,50 @@ fn every_form_of_the_same_ratings_reads_alike() {
 }
 
 #[test]
+fn coats_and_shoppers_are_described() {
+    let files: [(&str, &[u8]); 6] = [
+        ("train.ascii", b"5 0 3\n0 2 1\n4 0 0"),
+        ("test.ascii", b"0 2 0\n1 0 0\n0 5 4\n"),
+        ("item_features.ascii", b"1 0 1 0 1\n0 1 0 1 0\n0 1 1 0 1\n"),
+        ("item_features_map.txt", b"gender:men\ngender:women\ncolor:black\ncolor:other\nonfrontpage:yes"),
+        ("user_features.ascii", b"1 0\n0 1\n1 0\n"),
+        ("user_features_map.txt", b"age:20-30\nage:over 60"),
+    ];
+    let data = Folder::with(&files).load("coat", "min_rating = 3.0").expect("read");
+    // The second shopper rated nothing with 3 or more and is left out, the truth too.
+    assert_eq!(data.users.all(), ["1", "3"]);
+    let pairs: Vec<(u32, u32, f32)> =
+        data.interactions.iter().map(|x| (x.user.0, x.item.0, x.rating)).collect();
+    assert_eq!(pairs, [(0, 0, 5.0), (0, 2, 3.0), (1, 0, 4.0)]);
+    let truth = data.observed.as_ref().expect("truth");
+    assert_eq!(
+        (truth.matrix.row(0), truth.matrix.row(1)),
+        ((&[1][..], &[2.0][..]), (&[1, 2][..], &[5.0, 4.0][..]))
+    );
+    assert_eq!(truth.rating(windtunnel::id::UserId(1), windtunnel::id::ItemId(0)), None);
+    assert_eq!(data.genres.all(), ["black", "color other", "men", "women"]);
+    assert_eq!(data.catalogue[1].title, "coat 2: women, color other");
+    assert_eq!(data.catalogue[0].summary.as_deref(), Some("gender: men; color: black; onfrontpage: yes"));
+    let age: Vec<Option<&str>> = data.user_attributes[0].values.iter().map(Option::as_deref).collect();
+    assert_eq!(age, [Some("20-30"), Some("20-30")]);
+}
+
+#[test]
+fn jokes_come_with_or_without_a_column_of_counts() {
+    let jokes = br#"{"2": "Because.", "1": "Why did the very long joke not end after the eighth word?"}"#;
+    let toml = "observed_share = 0.5\nmin_rating = -10.0";
+    let plain = Folder::with(&[("r.csv", b"1.5,99\n-9.95,3\n"), ("jokes.json", jokes)]);
+    let counted = Folder::with(&[("r.csv", b"1,1.5,99\r\n2,-9.95,3\r\n"), ("jokes.json", jokes)]);
+    let (plain, counted) =
+        (plain.load("jester", toml).expect("read"), counted.load("jester", toml).expect("read"));
+    assert_eq!(plain.content_hash(), counted.content_hash());
+    assert_eq!(plain.catalogue[0].title, "joke 1: Why did the very long joke not end …");
+    assert_eq!(plain.catalogue[1].title, "joke 2: Because.");
+    // The first person rated one joke, half of which is rounded up to one for recommenders.
+    assert_eq!((plain.interactions.len(), plain.observed.as_ref().map(|t| t.matrix.nnz())), (2, Some(1)));
+}
+
+#[test]
 #[ignore = "ten million rows, some 200 MB on disk"]
 fn ten_million_rows_are_read() {
     use std::io::Write;

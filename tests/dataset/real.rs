@@ -40,3 +40,42 @@ fn real_data_have_the_published_counts() {
         }
     }
 }
+
+/// Coat: 290 shoppers, 300 coats, 24 chosen and 16 random ratings each (Schnabel et al., ICML 2016, section 6.3).
+#[test]
+fn real_coat_keeps_chosen_and_random_ratings_apart() {
+    let Some(toml) = real("coat") else { return };
+    let data = Folder::with(&[]).load("coat", &format!("{toml}\nmin_rating = 1.0")).expect("read");
+    assert_eq!((data.n_users(), data.n_items(), data.interactions.len()), (290, 300, 290 * 24));
+    let truth = data.observed.as_ref().expect("truth");
+    assert!((0..290).all(|user| truth.items_of(windtunnel::id::UserId(user)).len() == 16));
+    assert!(truth.matrix.values.iter().all(|rating| (1.0..=5.0).contains(rating)));
+    // Every coat is for men or for women, has a cut and a colour.
+    assert!(data.catalogue.iter().all(|coat| coat.genres.len() == 3 && coat.summary.is_some()));
+    let names: Vec<&str> = data.user_attributes.iter().map(|a| a.name.as_str()).collect();
+    assert_eq!(names, ["gender", "age", "location", "fashioninterest"]);
+    assert!(data.user_attributes.iter().all(|a| a.values.iter().all(Option::is_some)));
+    let liked = Folder::with(&[]).load("coat", &toml).expect("read");
+    assert!(liked.interactions.len() < data.interactions.len());
+    assert!(liked.interactions.iter().all(|x| x.rating >= 4.0));
+    assert_ne!(liked.content_hash(), data.content_hash());
+}
+
+#[test]
+fn real_jester_is_dense_and_cut_in_two() {
+    let Some(toml) = real("jester") else { return };
+    let all = format!("{toml}\nmin_rating = -10.0\nobserved_share = 0.4");
+    let data = Folder::with(&[]).load("jester", &all).expect("read");
+    assert_eq!((data.n_users(), data.n_items(), data.interactions.len()), (3600, 100, 3600 * 40));
+    let truth = data.observed.as_ref().expect("truth");
+    for user in (0..3600).map(windtunnel::id::UserId) {
+        let interactions = data.all();
+        let (sampled, known) = (interactions.items_of(user), truth.items_of(user));
+        assert_eq!((sampled.len(), known.len()), (40, 60));
+        assert!(sampled.iter().all(|item| known.binary_search(item).is_err()), "no cell is on both sides");
+        if user.0 > 20 {
+            break;
+        }
+    }
+    assert!(data.catalogue.iter().all(|joke| joke.summary.is_some() && joke.title.starts_with("joke ")));
+}

@@ -82,3 +82,13 @@ for method in ("BCa", "percentile"):
         **many,
     )
     show(f"{method} difference", [r.confidence_interval.low, r.confidence_interval.high])
+
+for left, right in (
+    ([1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 5, 7, 6]),
+    ([1, 2, 3, 4, 5, 6, 7], [2, 1, 4, 3, 6, 5, 7]),
+    ([0.1, 0.2, 0.3], [3, 2, 1]),
+    ([12, 2, 1, 12, 2], [1, 4, 7, 1, 0]),
+    ([1, 1, 2, 2, 3, 3, 3], [1, 2, 1, 2, 3, 3, 4]),
+    ([1, 2], [5, 5]),
+):
+    show(f"tau-b {left} {right}", stats.kendalltau(left, right).statistic)

@@ -1,4 +1,5 @@
-"""Recomputes every value of a run folder's metrics.csv from its events, independently of the crate.
+"""Recomputes every value of a run folder's metrics.csv from its events, independently of the crate;
+where there are true ratings, the means of truth.csv and the taus of truth_order.csv too.
 
     python tests/recompute/recompute.py RUN_FOLDER [--tolerance 1e-9]
 
@@ -32,6 +33,7 @@ class Item:
 class Agent:
     def __init__(self, number, row):
         self.number = number
+        self.persona = row["persona"]
         self.n_held_out = int(row["n_held_out"])
         # The crate keeps these two in single precision.
         self.mean_popularity = float(np.float32(row["mean_popularity"]))
@@ -264,6 +266,48 @@ def recompute(sessions, world, cutoffs, number):
     return found
 
 
+def tau_b(left, right):
+    """Kendall's tau-b by its definition; None where a side is all ties."""
+    signs = [(np.sign(a - c), np.sign(b - d)) for (a, b), (c, d) in combinations(zip(left, right), 2)]
+    untied = math.sqrt(sum(a != 0 for a, _ in signs) * sum(b != 0 for _, b in signs))
+    return float(sum(a * b for a, b in signs)) / untied if untied else None
+
+
+def truth_disagreements(folder, world, told, tolerance):
+    """truth.csv from events and true_ratings.csv, truth_order.csv from truth.csv and metrics.csv (`told`)."""
+    def rows(name):
+        with open(folder / name, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    truth = {(row["persona"], row["item"]): float(np.float32(row["rating"])) for row in rows("true_ratings.csv")}
+    means = defaultdict(dict)
+    for row in rows("truth.csv"):
+        name, number = f"arm {row['arm']}, round {row['round']}, truth", int(row["round"])
+        sessions = read_arm(folder / "events" / f"arm={row['arm']}", world)[number]
+        shown = [(s.agent.persona, item) for s in sessions for item in s.shown]
+        known = [truth[pair] for pair in shown if pair in truth]
+        people = {persona for persona, item in shown if (persona, item) in truth}
+        counts = {"n_people": len(people), "n_shown": len(shown), "n_known": len(known)}
+        for column, n in counts.items():
+            if n != int(row[column]):
+                yield f"{name}: {column} is {row[column]}, recomputed {n}"
+        value = float(np.mean(known)) if known else math.nan
+        if not abs(float(row["mean_true_rating"] or "nan") - value) <= tolerance * max(1, abs(value)) and known:
+            yield f"{name}: mean is {row['mean_true_rating']}, recomputed {value!r}"
+        means[number][row["arm"]] = value
+    for row in rows("truth_order.csv"):
+        number = int(row["round"])
+        simulated = {arm: told[arm, number, row["metric"]]["mean"] for arm in means[number]}
+        arms = [arm for arm in means[number] if simulated[arm] and not math.isnan(means[number][arm])]
+        value = tau_b([float(simulated[arm]) for arm in arms], [means[number][arm] for arm in arms])
+        if (row["tau"] or None) is None or value is None:
+            agree = row["tau"] == "" and value is None
+        else:
+            agree = abs(float(row["tau"]) - value) <= tolerance
+        if not agree or int(row["n_arms"]) != len(arms):
+            yield f"round {number}, tau by {row['metric']} is {row['tau'] or 'empty'}, recomputed {value}"
+
+
 def disagreements(folder, tolerance):
     world = World(folder)
     with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
@@ -293,6 +337,8 @@ def disagreements(folder, tolerance):
             yield f"{name}: mean is {row['mean']}, recomputed {value!r}"
     if not found:
         yield "no events"
+    if (folder / "truth.csv").exists():
+        yield from truth_disagreements(folder, world, told, tolerance)
     print(f"{len(found)} values recomputed", file=sys.stderr)
 
 
