@@ -218,13 +218,13 @@ mod tests {
 
     #[test]
     fn the_third_of_a_kind_is_worth_less_than_the_second_and_that_less_than_the_first() {
-        let (watch, items) = (watch(), vec![items(1)[0]; 3]);
+        let (mut watch, items) = (watch(), vec![items(1)[0]; 3]);
+        watch.appetite = vec![vec![0.0], vec![0.0; 2], vec![0.0; 3]];
         let alike = |_: usize, _: usize| 1.0;
         let page = Fitting { person: PERSON, items: &items, likeness: &alike };
-        let goes_on = |watched: &[usize]| {
-            let (_, weights) = watch.outlook(&page, watched);
-            weights[2]
-        };
+        let worth = |watched: &[usize]| watch.value(&page, 2, watched);
+        assert!(worth(&[]) > worth(&[0]) && worth(&[0]) > worth(&[0, 1]));
+        let goes_on = |watched: &[usize]| watch.outlook(&page, watched).0.unwrap_or(f64::NAN);
         assert!(goes_on(&[]) > goes_on(&[0]) && goes_on(&[0]) > goes_on(&[0, 1]));
     }
 
