@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := target/venv
 OUT ?= reports/quickstart
 
-.PHONY: demo test test-long check format lint bench tools reference clean
+.PHONY: demo gates test test-long check format lint bench tools reference clean
 
 demo reference: export WINDTUNNEL_GIT_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
@@ -15,6 +15,9 @@ demo: ## Build, run the quickstart scenario, print the verdict and where the rep
 	$(CARGO) build --release
 	target_dir=$$($(CARGO) metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'); \
 	"$$target_dir/release/windtunnel" run scenarios/quickstart.toml --out $(OUT) --force
+
+gates: ## Hold the shipped agents before the sanity gates, on the invented world
+	$(CARGO) run --release --quiet -- validate scenarios/quickstart.toml --gate --quiet --force --out $(OUT)-validation
 
 tools: $(VENV)/ready
 

@@ -53,6 +53,10 @@ pub enum Purpose {
     TasteTest = 21,
     /// Dealing people into halves.
     Halves = 23,
+    /// The luck of each repetition of a simulation in a validation.
+    Repetition = 24,
+    /// Folds, resampling and probe pages of a validation.
+    Validation = 25,
 }
 
 /// The root of all randomness of one run.

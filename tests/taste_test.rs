@@ -50,9 +50,7 @@ fn test(sources: &[TasteSource], kinds: &[&str], seed: u64) -> Option<Vec<TasteT
     for (name, scorer) in &scorers {
         contestants.push(Contestant { name: (*name).to_owned(), role: Role::Agents, scorer });
     }
-    for baseline in &baselines {
-        contestants.push(Contestant { name: baseline.name.clone(), role: baseline.role, scorer: baseline });
-    }
+    contestants.extend(baselines.iter().map(|baseline| baseline.contestant()));
     let rows = taste_test(&dataset, &split, &persons(&split, 1000), &contestants, streams).expect("a test");
     print(&rows);
     Some(rows)

@@ -6,6 +6,7 @@
 
 pub mod behavior;
 pub mod facts;
+pub mod halves;
 pub mod memory;
 pub mod profile;
 pub mod session;

@@ -9,7 +9,6 @@ use crate::rng::{Purpose, Streams};
 use bevy_ecs::component::Component;
 use rand::seq::SliceRandom;
 use rand_distr::{Distribution, StandardNormal};
-use std::collections::BTreeMap;
 
 /// Traits of one person, in their own units.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -207,33 +206,6 @@ fn round_of_people(n_users: usize, wanted: usize, copy: u32, streams: Streams) -
     people
 }
 
-/// The seed by which people are dealt into [`halves`] wherever a fit and its validation must agree on them.
-pub const HALVES_SEED: u64 = 4;
-
-/// Deals people into two halves of the same make-up, `0` or `1` for every profile: those of one
-/// (activity, diversity) tier are shuffled and dealt alternately, stratum after stratum. Agents of one
-/// person go where the first of them goes. The deal depends on who the people are, not on their order.
-pub fn halves(profiles: &[Profile], streams: Streams) -> Vec<u8> {
-    let mut strata: BTreeMap<(u8, u8), Vec<UserId>> = BTreeMap::new();
-    let mut half_of: BTreeMap<UserId, u8> = BTreeMap::new();
-    for profile in profiles {
-        if half_of.insert(profile.user, 0).is_none() {
-            strata.entry((profile.tiers.activity, profile.tiers.diversity)).or_default().push(profile.user);
-        }
-    }
-    let mut n_dealt = 0u32;
-    for ((activity, diversity), mut people) in strata {
-        people.sort_unstable();
-        let stratum = u64::from(activity) * 4 + u64::from(diversity);
-        people.shuffle(&mut streams.stream(Purpose::Halves, 0, stratum, 0));
-        for person in people {
-            half_of.insert(person, (n_dealt % 2) as u8);
-            n_dealt += 1;
-        }
-    }
-    profiles.iter().map(|profile| half_of[&profile.user]).collect()
-}
-
 fn tiers_of(traits: Traits, cuts: [Cuts; 3]) -> Tiers {
     Tiers {
         activity: cuts[0].tier(traits.activity),
@@ -284,36 +256,5 @@ mod tests {
         assert_eq!(people.len(), 20);
         assert!(people.windows(2).all(|w| w[0] < w[1]));
         assert_eq!(round_of_people(5, 9, 0, Streams::new(1)), vec![0, 1, 2, 3, 4]);
-    }
-    #[test]
-    fn halves_have_the_same_make_up_and_do_not_depend_on_order() {
-        let person = |k: u32| Profile {
-            agent: AgentId(k),
-            user: UserId(k % 97),
-            traits: Traits { activity: 1.0, diversity: 1.0, deviation: 0.0, leniency: 0.0 },
-            tiers: Tiers {
-                activity: 1 + (k % 97 % 3) as u8,
-                diversity: 1 + (k % 97 / 7 % 3) as u8,
-                conformity: 1,
-            },
-        };
-        let people: Vec<Profile> = (0..150).map(person).collect();
-        let dealt = halves(&people, Streams::new(HALVES_SEED));
-        let n = |half: u8, tiers: Option<(u8, u8)>| {
-            let with = people[..97].iter().zip(&dealt).filter(|(p, h)| {
-                **h == half && tiers.is_none_or(|t| t == (p.tiers.activity, p.tiers.diversity))
-            });
-            with.count()
-        };
-        assert_eq!((n(0, None), n(1, None)), (49, 48));
-        for tiers in (1..=3).flat_map(|a| (1..=3).map(move |d| (a, d))) {
-            assert!(n(0, Some(tiers)).abs_diff(n(1, Some(tiers))) <= 1, "{tiers:?}");
-        }
-        assert_eq!(dealt[..53], dealt[97..], "copies of a person stay together");
-        let reversed: Vec<Profile> = people.iter().rev().copied().collect();
-        let mut backwards = halves(&reversed, Streams::new(HALVES_SEED));
-        backwards.reverse();
-        assert_eq!(dealt, backwards);
-        assert_ne!(dealt, halves(&people, Streams::new(HALVES_SEED + 1)));
     }
 }

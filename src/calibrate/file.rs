@@ -2,9 +2,10 @@
 
 use super::fit::Fitted;
 use super::sources::Material;
-use super::spec::{Calibration, Half};
+use super::spec::Calibration;
 use super::steps;
 use crate::agent::behavior::choice::ChoiceParameters;
+use crate::agent::halves::Half;
 use toml::{Table, Value};
 
 /// What is kept about a fit, under `[fit]`.
@@ -42,8 +43,8 @@ pub fn record(
 fn half(half: Half) -> &'static str {
     match half {
         Half::Both => "all of them",
-        Half::First => "the first half, dealt by tier",
-        Half::Second => "the second half, dealt by tier",
+        Half::First => "the first half",
+        Half::Second => "the second half",
     }
 }
 

@@ -89,7 +89,7 @@ pub fn run(
     let file = &calibration.file;
     let mut materials: Vec<Material> = Vec::new();
     for (name, source) in &file.sources {
-        materials.push(sources::read(name, source, file.half, base_dir, progress)?);
+        materials.push(sources::read(name, source, (file.half, file.deal), base_dir, progress)?);
     }
     let (n_slots, n_pages) = materials.iter().fold((1, 1), |(slots, pages), material| {
         (slots.max(material.extent.0), pages.max(material.extent.1))

@@ -3,16 +3,16 @@
 
 use super::CalibrateError;
 use super::observe::{PersonSeen, RatingSeen, relive};
-use super::spec::{Half, SourceFile, SourceKind};
+use super::spec::{SourceFile, SourceKind};
 use crate::agent::behavior::choice::view::{Person, Prospect};
+use crate::agent::halves::{Dealt, Half};
 use crate::agent::memory::Memory;
-use crate::agent::profile::{self, HALVES_SEED, Profile};
+use crate::agent::profile::Profile;
 use crate::event::read::{DenseIds, for_each_session};
 use crate::event::recorded::{self, Recorded};
 use crate::event::{ExitReason, Session};
 use crate::experiment::prepare::Prepared;
 use crate::progress::Progress;
-use crate::rng::Streams;
 use crate::scenario::Scenario;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -36,7 +36,7 @@ pub struct Material {
 pub fn read(
     name: &str,
     source: &SourceFile,
-    half: Half,
+    (half, deal): (Half, u64),
     base_dir: &Path,
     progress: &dyn Progress,
 ) -> Result<Material, CalibrateError> {
@@ -63,7 +63,10 @@ pub fn read(
             (own_log(&path, &ids(&prepared))?, "sessions of a run", hash(&path)?)
         }
         _ => {
-            let people = ratings(&prepared, half);
+            let people = ratings(
+                &prepared,
+                half.of(&prepared.agents.profiles.iter().map(Dealt::by_tiers).collect::<Vec<_>>(), deal),
+            );
             return Ok(Material {
                 name: name.to_owned(),
                 about: format!("people's ratings of {} held out for validation", prepared.dataset.source),
@@ -73,7 +76,7 @@ pub fn read(
             });
         }
     };
-    let people = lived_again(&sessions, &prepared, half, source.kind == SourceKind::Run);
+    let people = lived_again(&sessions, &prepared, (half, deal), source.kind == SourceKind::Run);
     let slots = sessions.iter().flat_map(|r| r.session.pages.iter().map(|page| page.slots.len())).max();
     let pages = sessions.iter().map(|r| r.session.pages.len()).max();
     Ok(Material {
@@ -86,21 +89,22 @@ pub fn read(
 }
 
 /// Dense ids for raw ids of the prepared data.
-pub fn ids(prepared: &Prepared) -> DenseIds {
+fn ids(prepared: &Prepared) -> DenseIds {
     let agents = prepared.agents.raw_ids.iter().map(String::as_str);
     DenseIds::new(agents, prepared.dataset.items.all().iter().map(String::as_str))
 }
 
-/// Those of these agents that belong to a half, dealt among themselves.
-pub fn in_half(profiles: &[Profile], half: Half) -> Vec<bool> {
-    let dealt = profile::halves(profiles, Streams::new(HALVES_SEED));
-    dealt.into_iter().map(|dealt| half.has(dealt)).collect()
-}
-
-fn lived_again(sessions: &[Recorded], prepared: &Prepared, half: Half, is_ours: bool) -> Vec<PersonSeen> {
+fn lived_again(
+    sessions: &[Recorded],
+    prepared: &Prepared,
+    (half, deal): (Half, u64),
+    is_ours: bool,
+) -> Vec<PersonSeen> {
     let profiles: Vec<Profile> =
         sessions.iter().map(|recorded| prepared.agents.profiles[recorded.session.agent.idx()]).collect();
-    let taken = in_half(&profiles, half);
+    let dealt: Vec<Dealt> =
+        profiles.iter().zip(sessions).map(|(profile, r)| Dealt::by_session(profile, &r.session)).collect();
+    let taken = half.of(&dealt, deal);
     sessions
         .iter()
         .zip(&profiles)
@@ -141,9 +145,8 @@ fn as_recorded(session: Session) -> Recorded {
 }
 
 /// What people rated in the validation part, by their own scale put on 1..=5.
-fn ratings(prepared: &Prepared, half: Half) -> Vec<PersonSeen> {
+fn ratings(prepared: &Prepared, taken: Vec<bool>) -> Vec<PersonSeen> {
     let profiles = &prepared.agents.profiles;
-    let taken = in_half(profiles, half);
     profiles.iter().zip(taken).filter(|(_, taken)| *taken).map(|(p, _)| ratings_of(prepared, p)).collect()
 }
 

@@ -3,6 +3,7 @@
 
 use super::steps;
 use crate::agent::behavior::choice::ChoiceParameters;
+use crate::agent::halves::{DEAL, Half};
 use crate::scenario::params::{self, Complaint};
 use crate::scenario::{ScenarioError, read_text, table};
 use schemars::JsonSchema;
@@ -30,6 +31,8 @@ pub struct CalibrationFile {
     pub folds: u32,
     /// Which half of the people to fit to, dealt by tier; the other half is left for validation.
     pub half: Half,
+    /// Which deal of the people into halves.
+    pub deal: u64,
     /// The records, by name.
     pub sources: BTreeMap<String, SourceFile>,
 }
@@ -45,31 +48,8 @@ impl Default for CalibrationFile {
             prior_sd: 3.0,
             folds: 5,
             half: Half::Both,
+            deal: DEAL,
             sources: BTreeMap::new(),
-        }
-    }
-}
-
-/// Which of the recorded people.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Half {
-    /// Everybody.
-    #[default]
-    Both,
-    /// The first half.
-    First,
-    /// The second half.
-    Second,
-}
-
-impl Half {
-    /// Whether the half dealt as `0` or `1` belongs to it.
-    pub fn has(self, dealt: u8) -> bool {
-        match self {
-            Half::Both => true,
-            Half::First => dealt == 0,
-            Half::Second => dealt == 1,
         }
     }
 }

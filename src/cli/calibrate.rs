@@ -1,7 +1,8 @@
 //! `windtunnel calibrate`: fits the choice model to records and writes a parameter file.
 
 use super::{CliError, Listener, base_dir, print};
-use crate::calibrate::spec::{Calibration, Half};
+use crate::agent::halves::Half;
+use crate::calibrate::spec::Calibration;
 use crate::calibrate::{self, CalibrateError, Calibrated};
 use crate::files;
 use clap::Args;

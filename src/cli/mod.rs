@@ -13,6 +13,7 @@ mod progress;
 mod report;
 mod run;
 mod schema;
+mod validate;
 
 use crate::experiment::RunError;
 use crate::progress::Progress;
@@ -44,6 +45,8 @@ enum Command {
     Fit(fit::Arguments),
     /// Fit the agents' choice model to recorded sessions and ratings
     Calibrate(calibrate::Arguments),
+    /// Hold the agents against recorded sessions and sanity gates
+    Validate(validate::Arguments),
     /// Rebuild plots and report from a run folder
     Report(report::Arguments),
     /// List what a scenario can name
@@ -115,6 +118,7 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
         Command::Evaluate(arguments) => evaluate::run(&arguments, &progress),
         Command::Fit(arguments) => fit::run(&arguments, &progress),
         Command::Calibrate(arguments) => calibrate::run(&arguments, &progress),
+        Command::Validate(arguments) => validate::run(&arguments, &progress),
         Command::Report(arguments) => report::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Data(arguments) => data::run(&arguments, &progress),

@@ -3,6 +3,7 @@
 //! The event log is the only bridge from running to analysing. Nothing here may know
 //! how events came about or what they will be used for; no event carries a wall clock.
 
+pub mod assemble;
 pub mod read;
 pub mod recorded;
 pub mod write;

@@ -1,7 +1,8 @@
 //! Parquet back to sessions, streaming: one session in memory at a time.
 //! Must not know who wrote the file; every cell is checked.
 
-use super::{EventError, ExitReason, Page, Session, Slot};
+use super::assemble::Told;
+use super::{EventError, ExitReason, Session};
 use crate::id::{AgentId, ItemId};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt8Type, UInt32Type};
@@ -164,79 +165,37 @@ impl Assembly {
             _ => None,
         };
         let problem = match self.session.as_mut() {
-            Some(session) => apply_to(session, columns, k, page, kind, item).err(),
+            Some(session) => told(columns, k, kind, item).and_then(|told| session.apply(page, told)).err(),
             None => None,
         };
         problem.map_or(Ok(()), |problem| Err(self.bad(problem)))
     }
 }
 
-/// Applies one row to a session; the error says what does not fit.
-fn apply_to(
-    session: &mut Session,
-    columns: &Row<'_>,
-    k: usize,
-    page: u32,
-    kind: &str,
-    item: Option<ItemId>,
-) -> Result<(), String> {
-    let slot_number = (!columns.slot.is_null(k)).then(|| columns.slot.value(k));
-    match (kind, item) {
-        ("exposure", Some(item)) => {
-            if session.pages.last().is_none_or(|p| p.number != page) {
-                session.pages.push(Page { number: page, slots: Vec::new() });
-            }
-            let slots = session.pages.last_mut().map(|p| &mut p.slots).ok_or("no page")?;
-            if slot_number != Some(slots.len() as u32) {
-                return Err(format!("exposure in slot {slot_number:?}, expected {}", slots.len()));
-            }
-            slots.push(Slot {
-                item,
-                aligned: (!columns.aligned.is_null(k)).then(|| columns.aligned.value(k)),
-                held_out: !columns.held_out.is_null(k) && columns.held_out.value(k),
-                watched: false,
-                rating: None,
-            });
-        }
-        ("watch", _) => session.slot_mut(page, slot_number)?.watched = true,
+/// What a row tells; the error says what it cannot mean.
+fn told(columns: &Row<'_>, k: usize, kind: &str, item: Option<ItemId>) -> Result<Told, String> {
+    let slot = (!columns.slot.is_null(k)).then(|| columns.slot.value(k));
+    Ok(match (kind, item) {
+        ("exposure", Some(item)) => Told::Exposure {
+            slot,
+            item,
+            aligned: (!columns.aligned.is_null(k)).then(|| columns.aligned.value(k)),
+            held_out: !columns.held_out.is_null(k) && columns.held_out.value(k),
+        },
+        ("watch", _) => Told::Watch { slot },
         ("rating", _) => {
-            let rating = (!columns.rating.is_null(k)).then(|| columns.rating.value(k));
-            session.slot_mut(page, slot_number)?.rating = rating;
+            Told::Rating { slot, rating: (!columns.rating.is_null(k)).then(|| columns.rating.value(k)) }
         }
-        ("reflection", _) => {
-            session.reflections.push((page, columns.satisfaction.value(k), columns.fatigue.value(k)));
-        }
+        ("reflection", _) => Told::Reflection {
+            satisfaction: columns.satisfaction.value(k),
+            fatigue: columns.fatigue.value(k),
+        },
         ("exit", _) => {
             let name = columns.reason.value(k);
-            session.exit = Some(ExitReason::from_name(name).ok_or(format!("unknown exit reason {name:?}"))?);
+            Told::Exit(ExitReason::from_name(name).ok_or(format!("unknown exit reason {name:?}"))?)
         }
-        ("interview", _) => session.satisfaction = Some(columns.satisfaction.value(k) as u8),
-        ("failure", _) => session.n_failures += 1,
+        ("interview", _) => Told::Interview { satisfaction: columns.satisfaction.value(k) as u8 },
+        ("failure", _) => Told::Failure,
         _ => return Err(format!("unknown event {kind:?}")),
-    }
-    Ok(())
-}
-
-impl Session {
-    /// A session in which nothing has happened yet.
-    pub fn new(round: u32, agent: AgentId) -> Self {
-        Session {
-            round,
-            agent,
-            pages: Vec::new(),
-            reflections: Vec::new(),
-            exit: None,
-            satisfaction: None,
-            n_failures: 0,
-        }
-    }
-
-    fn slot_mut(&mut self, page: u32, slot: Option<u32>) -> Result<&mut Slot, String> {
-        let slot = slot.ok_or("a watch or rating without a slot")?;
-        self.pages
-            .iter_mut()
-            .find(|p| p.number == page)
-            .and_then(|p| p.slots.get_mut(slot as usize))
-            .ok_or_else(|| format!("a watch or rating on page {page}, slot {slot}, where nothing was shown"))
-    }
+    })
 }

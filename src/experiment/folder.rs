@@ -5,7 +5,7 @@ use crate::files;
 use std::path::{Path, PathBuf};
 
 /// What a run writes; `--force` removes these and nothing else.
-const OUTPUTS: [&str; 14] = [
+const OUTPUTS: [&str; 16] = [
     "manifest.json",
     "report.html",
     "sessions.csv",
@@ -17,6 +17,8 @@ const OUTPUTS: [&str; 14] = [
     "true_ratings.csv",
     "items.csv",
     "agents.csv",
+    "validation.csv",
+    "validation.html",
     "events",
     "plots",
     // The last to go, since it tells that the folder is a run's.

@@ -12,6 +12,8 @@ mod simulate;
 mod tables;
 mod truth;
 
+pub use simulate::tunnel;
+
 use crate::agent::taste::TasteError;
 use crate::dataset::DatasetError;
 use crate::event::EventError;
@@ -143,7 +145,7 @@ pub fn run(scenario: &Scenario, options: &RunOptions<'_>) -> Result<(), RunError
 }
 
 /// The scenario with every default written out.
-fn scenario_text(scenario: &Scenario) -> String {
+pub fn scenario_text(scenario: &Scenario) -> String {
     let text = toml::to_string(&scenario.file).expect("a checked scenario is TOML");
     format!("{}: every default is written out.\n{text}", folder::MARK)
 }

@@ -150,7 +150,8 @@ impl Stopped {
     }
 }
 
-fn tunnel(
+/// The world of one arm in one round, by the scenario's rules.
+pub fn tunnel(
     scenario: &Scenario,
     prepared: &Prepared,
     recommender: Arc<dyn Recommender>,

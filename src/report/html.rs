@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 const TEMPLATE: &str = include_str!("assets/report.html");
-pub(super) const STYLE: &str = include_str!("assets/report.css");
+pub(crate) const STYLE: &str = include_str!("assets/report.css");
 
 /// What stands around a drawing, in the drawing's own units, roughly.
 const CAPTION_HEIGHT: f64 = 150.0;
@@ -353,7 +353,7 @@ fn timings_table(report: &Report) -> DataTable {
 }
 
 /// Base64 (RFC 4648, section 4), as content security policies write hashes.
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {

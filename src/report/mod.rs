@@ -12,13 +12,13 @@ pub mod beside;
 pub mod document;
 pub mod estimate;
 pub mod figures;
-mod font;
+pub(crate) mod font;
 pub mod format;
-mod html;
+pub(crate) mod html;
 pub mod labels;
 pub mod manifest;
 pub mod plot;
-mod sketch;
+pub(crate) mod sketch;
 pub mod svg;
 pub mod table;
 pub mod theme;
@@ -305,7 +305,7 @@ fn read_rows_of_some<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<
 }
 
 /// The event files of an arm, in the order of their names.
-fn event_files(run_dir: &Path, arm: &str) -> Result<Vec<PathBuf>, ReportError> {
+pub(crate) fn event_files(run_dir: &Path, arm: &str) -> Result<Vec<PathBuf>, ReportError> {
     let dir = run_dir.join("events").join(format!("arm={arm}"));
     let failed = |source| ReportError::Io { path: dir.clone(), source };
     let mut paths = Vec::new();

@@ -35,6 +35,8 @@ pub fn check(table: &Table) -> Result<Scenario, Vec<Complaint>> {
     file.statistics = sink.section(table, "statistics");
     file.evaluation = sink.section(table, "evaluation");
     sink.evaluation(&file.evaluation);
+    file.validation = sink.section(table, "validation");
+    sink.complaints.extend(file.validation.complaints("validation"));
     let source = sink.plugin(table, "dataset", "source", &file.dataset, check_source);
     let behavior = sink.plugin(table, "behavior", "kind", &file.behavior, check_behavior);
     let arms = sink.arms(table);
@@ -66,6 +68,7 @@ fn top_level(table: &Table, sink: &mut Sink) -> ScenarioFile {
         "arms",
         "statistics",
         "evaluation",
+        "validation",
     ];
     let expected = params::keys::<ScenarioFile>();
     let mut scalars = Table::new();

@@ -5,6 +5,7 @@ use crate::agent::taste::{TasteEvidence, TasteSource};
 use crate::dataset::split::SplitParams;
 use crate::metric::evaluate::Mask;
 use crate::stats::params::StatsParams;
+use crate::validate::bounds::ValidationParams;
 use crate::world::{OnError, Presentation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,8 @@ pub struct ScenarioFile {
     pub statistics: StatsParams,
     /// What `windtunnel evaluate` measures.
     pub evaluation: EvaluationSection,
+    /// What `windtunnel validate` takes as close enough.
+    pub validation: ValidationParams,
 }
 
 impl Default for ScenarioFile {
@@ -65,6 +68,7 @@ impl Default for ScenarioFile {
             arms: Table::new(),
             statistics: StatsParams::default(),
             evaluation: EvaluationSection::default(),
+            validation: ValidationParams::default(),
         }
     }
 }

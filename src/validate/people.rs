@@ -1,11 +1,16 @@
 //! Agents beside the people they stand for: both rate the same items, those the people came to
 //! after everything the agents know. Must not know recommenders or sessions.
 
+use super::bounds::ValidationParams;
+use super::check::{Bound, Check, Group};
 use crate::agent::behavior::Visit;
 use crate::agent::memory::{Memory, Mood};
 use crate::agent::profile::Profile;
 use crate::experiment::prepare::Prepared;
 use crate::id::{AgentId, ItemId};
+use crate::report::estimate::Estimate;
+use crate::rng::{Purpose, Streams};
+use rand::RngExt;
 
 /// Levels of a rating.
 const N_LEVELS: usize = 5;
@@ -48,8 +53,48 @@ impl PeopleCheck {
     }
 }
 
+/// Persons drawn for the interval of the correlation.
+const N_RESAMPLES: u32 = 400;
+
+/// The checks of a comparison. The correlation's interval resamples people.
+pub fn checks(found: &PeopleCheck, bounds: &ValidationParams, streams: Streams) -> Vec<Check> {
+    let n = found.n_people as u64;
+    let tvd = found.tvd();
+    let of = |means: &[(usize, f64, f64)]| {
+        PeopleCheck { means: means.to_vec(), ..found.clone() }.correlation(1).unwrap_or(f64::NAN)
+    };
+    let mut resampled: Vec<f64> = (0..N_RESAMPLES)
+        .map(|k| {
+            let mut luck = streams.stream(Purpose::Validation, 7, u64::from(k), 0);
+            let draw = |_| found.means[luck.random_range(0..found.means.len())];
+            of(&(0..found.means.len()).map(draw).collect::<Vec<_>>())
+        })
+        .collect();
+    resampled.sort_by(f64::total_cmp);
+    let at = |share: f64| resampled[(share * (resampled.len() - 1) as f64).round() as usize];
+    let correlation = Estimate { value: of(&found.means), low: at(0.025), high: at(0.975), n };
+    vec![
+        Check::new(
+            Group::People,
+            "rating_tvd",
+            "share",
+            Some(Estimate { value: tvd, low: tvd, high: tvd, n }),
+        )
+        .bounded(Bound::AtMost(bounds.people_tvd))
+        .about(
+            "total-variation distance of the agents' ratings from those of their people, of the same items",
+        ),
+        Check::new(Group::People, "mean_rating_correlation", "index", Some(correlation))
+            .bounded(Bound::AtLeast(bounds.people_correlation))
+            .about(
+                "correlation over people of their mean rating with that of their agents, of the same items",
+            ),
+    ]
+}
+
 /// Has every agent rate what its person's test part holds, `n_replicates` times with luck of their own;
-/// `None` where the data has no ratings, or the behaviour cannot be asked.
+/// `None` where the data has no ratings or holds none
+/// out, or the behaviour cannot be asked.
 pub fn check(prepared: &Prepared, n_replicates: u32) -> Option<PeopleCheck> {
     let (low, high) = prepared.dataset.rating_range?;
     let level = |rating: f32| {
@@ -101,5 +146,5 @@ pub fn check(prepared: &Prepared, n_replicates: u32) -> Option<PeopleCheck> {
         let total: f64 = shares.iter().sum::<f64>().max(1.0);
         shares.iter_mut().for_each(|share| *share /= total);
     }
-    Some(check)
+    (check.n_people > 0).then_some(check)
 }

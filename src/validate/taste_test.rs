@@ -13,7 +13,8 @@
 mod cut;
 pub mod scorer;
 
-use crate::agent::taste::questions::{Examiner, Negatives, Question};
+pub use crate::agent::taste::questions::Negatives;
+use crate::agent::taste::questions::{Examiner, Question};
 use crate::dataset::{Dataset, Split};
 use crate::id::UserId;
 use crate::recommender::RecommendError;

@@ -3,7 +3,7 @@
 //! A plot is drawn from a [`Report`] alone and comes with the table of
 //! what it shows. It must not read files nor know the page it will stand on.
 
-mod arms;
+pub(crate) mod arms;
 mod curves;
 mod distribution;
 mod diversity;

@@ -1,6 +1,7 @@
 //! Who takes the taste test: the agents' taste, popularity, and recommenders fitted to the
 //! training part. Recommenders are asked for their whole ranking, so any kind can take part.
 
+use super::Contestant;
 use crate::agent::taste::Taste;
 use crate::dataset::{Dataset, Interactions, Split};
 use crate::experiment::fit;
@@ -91,6 +92,13 @@ pub fn fit_baselines<'a>(
         Ok(Baseline { name: name.to_owned(), role, recommender: recommender?, train: &split.train })
     };
     kinds.iter().map(fit).collect()
+}
+
+impl Baseline<'_> {
+    /// It as one who takes the test.
+    pub fn contestant(&self) -> Contestant<'_> {
+        Contestant { name: self.name.clone(), role: self.role, scorer: self }
+    }
 }
 
 impl Scorer for Baseline<'_> {

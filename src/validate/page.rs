@@ -1,0 +1,317 @@
+//! The page of a validation: one HTML file that needs nothing else, in the look of a run's report.
+//! Everything that comes from data is escaped by the template engine. Knows finished checks and
+//! plots, and computes nothing.
+
+use super::check::{Bound, Check, Group};
+use super::taste_section::TasteRow;
+use super::taste_test::PUBLISHED;
+use super::terminal::title;
+use super::{ValidateError, Validation, plots};
+use crate::report::estimate::Estimate;
+use crate::report::html::{STYLE, base64};
+use crate::report::plot::{DataTable, Plotted};
+use crate::report::{format, svg};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, Value, context};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+
+const TEMPLATE: &str = include_str!("assets/validation.html");
+const NAME: &str = "validation.html";
+
+/// What stands around a drawing, in the drawing's own units, roughly.
+const CAPTION_HEIGHT: f64 = 150.0;
+
+/// Draws the plots and fills the page.
+pub fn render(found: &Validation) -> Result<String, ValidateError> {
+    let mut glyphs: BTreeSet<char> = BTreeSet::new();
+    let columns = columns(found, &mut glyphs);
+    let checks = found.checks();
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
+    environment.add_template(NAME, TEMPLATE)?;
+    let groups = Group::ALL.map(|group| section(found, &checks, group));
+    let html = environment.get_template(NAME)?.render(context! {
+        style => Value::from_safe_string(STYLE.to_owned()),
+        style_hash => base64(&Sha256::digest(STYLE.as_bytes())),
+        glyphs => Value::from_safe_string(svg::definitions(&glyphs)),
+        title => format!("Validation of {}", found.subject.scenario),
+        question => question(found),
+        subtitle => subtitle(found),
+        headline => headline(found),
+        failed => failed(&checks),
+        notes => found.subject.comparison.as_ref().map_or_else(Vec::new, |c| c.notes.clone()),
+        groups => groups.into_iter().flatten().collect::<Vec<_>>(),
+        columns => columns.to_vec(),
+        facts => facts(found).into_iter().map(|(what, value)| context! { what, value }).collect::<Vec<_>>(),
+        version => env!("CARGO_PKG_VERSION"),
+    })?;
+    Ok(html)
+}
+
+/// The plots, in two columns of about the same height, filled in reading order.
+fn columns(found: &Validation, glyphs: &mut BTreeSet<char>) -> [Vec<Value>; 2] {
+    let mut columns: [Vec<Value>; 2] = Default::default();
+    let (mut heights, mut order) = ([0.0; 2], 0u32);
+    for kind in plots::ALL {
+        let Some(Plotted { drawing, table }) = (kind.draw)(found) else { continue };
+        glyphs.extend(drawing.glyphs());
+        order += 1;
+        let svg = Value::from_safe_string(drawing.inline(kind.name, kind.title, kind.help));
+        let column = usize::from(heights[1] < heights[0]);
+        heights[column] += drawing.height() + CAPTION_HEIGHT;
+        columns[column].push(context! {
+            order, name => kind.name, title => kind.title, help => kind.help, svg, table => rows(table),
+        });
+    }
+    columns
+}
+
+fn rows(table: DataTable) -> Value {
+    context! { columns => table.columns, n_text => table.n_text, rows => table.rows }
+}
+
+fn question(found: &Validation) -> String {
+    match &found.subject.comparison {
+        Some(comparison) => format!(
+            "Do {} simulated people do what {} did on the pages of {}?",
+            format::count(comparison.n_people as u64),
+            comparison.reference,
+            comparison.arm
+        ),
+        None => "Do the agents of this scenario pass what any believable agent must?".to_owned(),
+    }
+}
+
+fn subtitle(found: &Validation) -> String {
+    [&found.subject.data, &found.subject.behavior, &found.subject.description]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(" · ")
+}
+
+fn headline(found: &Validation) -> String {
+    let (passed, failed) = found.tally();
+    match (passed + failed, failed) {
+        (0, _) => "Nothing was judged".to_owned(),
+        (all, 0) => format!("All {all} checks hold"),
+        (all, failed) => format!("{failed} of {all} checks fail"),
+    }
+}
+
+fn failed(checks: &[Check]) -> Vec<String> {
+    let of = |check: &&Check| check.passed() == Some(false);
+    let line = |check: &Check| {
+        let value = check.found.map_or("could not be measured".to_owned(), |e| difference(check, e.value));
+        let bound = check.bound.map(|bound| told(bound, check.unit)).unwrap_or_default();
+        format!("{}: {value}, allowed {bound}", check.name.replace('_', " "))
+    };
+    checks.iter().filter(of).map(line).collect()
+}
+
+/// One group of checks, nothing where it is empty.
+fn section(found: &Validation, checks: &[Check], group: Group) -> Option<Value> {
+    // What a tier only reports stands in the plots and their tables.
+    let is_shown = |check: &&Check| check.group == group && (group != Group::Tier || check.bound.is_some());
+    let of_group: Vec<&Check> = checks.iter().filter(is_shown).collect();
+    if of_group.is_empty() && (group != Group::Taste || found.taste.is_empty()) {
+        return None;
+    }
+    let has_floor = of_group.iter().any(|c| c.floor.halves.is_some() || c.floor.luck.is_some());
+    let (aside_title, aside) = aside(found, group);
+    let has_sides = of_group.iter().any(|c| c.reference.is_some() || c.simulated.is_some());
+    let [what, theirs, ours, judged] = match group {
+        Group::Gate => ["gate", "without", "with", "difference"],
+        Group::Discriminator => ["classifier", "reference", "simulated", "area"],
+        Group::Distribution => ["distribution", "reference", "simulated", "distance"],
+        Group::Taste => ["test", "reference", "simulated", "accuracy or lead"],
+        Group::Aggregate | Group::Tier | Group::People => ["check", "reference", "simulated", "difference"],
+    };
+    let mut columns = if has_sides { vec![what, theirs, ours, judged] } else { vec![what, judged] };
+    if has_floor {
+        columns.push("chance alone");
+    }
+    columns.extend(["allowed", "holds"]);
+    Some(context! {
+        name => group.name(),
+        title => capital(title(group)),
+        note => note(group),
+        columns,
+        has_sides,
+        has_floor,
+        checks => of_group.into_iter().map(row).collect::<Vec<_>>(),
+        aside_title,
+        aside => rows(aside),
+        open => group == Group::Taste,
+    })
+}
+
+fn capital(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn note(group: Group) -> &'static str {
+    match group {
+        Group::Aggregate => {
+            "The same people on both sides; the difference is simulated minus reference, paired by person. Chance \
+             alone: how far two random halves of the reference are apart, and one repetition of the simulation from the others."
+        }
+        Group::Distribution => {
+            "Total variation is the share that would have to move for the two to be alike; Jensen–Shannon divergence \
+             is in bits. A distance measured on few people is never 0: chance alone says how large it is for a faithful simulation."
+        }
+        Group::Tier => "The same within the tiers of each trait; tier 1 is low, 3 is high.",
+        Group::Discriminator => {
+            "Two classifiers try to tell recorded from simulated sessions, cross-validated by person. An area of .5 \
+             means that they cannot. Chance alone: the same between repetitions of the simulation."
+        }
+        Group::Taste => {
+            "Twenty items, some of them chosen by the person outside training: does its agent know which? Negatives \
+             never observed are mostly obscure, so popularity alone does well; popularity-matched ones leave only taste."
+        }
+        Group::People => {
+            "Agents rate the very items that their people rated after everything the agents know of them. The bar is \
+             what the people said."
+        }
+        Group::Gate => {
+            "What must hold in any world. The same people meet both sides with the same luck, except where luck is \
+             what is asked about. Intervals cover 99\u{202f}%."
+        }
+    }
+}
+
+fn row(check: &Check) -> Value {
+    let cell = |estimate: Option<Estimate>| match estimate {
+        Some(e) => context! {
+            value => format::value(e.value, check.unit),
+            interval => format::interval(e.low, e.high, check.unit),
+        },
+        None => context! { value => "", interval => "" },
+    };
+    let found = match check.found {
+        Some(e) => context! {
+            value => difference(check, e.value),
+            interval => format::interval(e.low, e.high, check.unit),
+        },
+        None => context! { value => format::UNKNOWN, interval => "" },
+    };
+    let part =
+        |word: &str, value: Option<f64>| value.map(|v| format!("{word} {}", format::value(v, check.unit)));
+    let floors = [part("halves", check.floor.halves), part("luck", check.floor.luck)];
+    let mut floors = floors.into_iter().flatten();
+    context! {
+        name => check.name.replace('_', " "),
+        about => &check.about,
+        reference => cell(check.reference),
+        simulated => cell(check.simulated),
+        found,
+        floor => context! {
+            value => floors.next().unwrap_or_default(),
+            interval => floors.next().unwrap_or_default(),
+        },
+        bound => check.bound.map(|bound| told(bound, check.unit)).unwrap_or_default(),
+        passed => match check.passed() { Some(true) => "yes", Some(false) => "no", None => "" },
+    }
+}
+
+/// The judged value: with its sign where it is a difference.
+fn difference(check: &Check, value: f64) -> String {
+    match check.bound {
+        Some(Bound::AtMost(_) | Bound::Between(..)) => format::value(value, check.unit),
+        _ if check.group == Group::Distribution => format::value(value, check.unit),
+        _ => format::difference(value, check.unit),
+    }
+}
+
+/// A bound in the unit of its check.
+fn told(bound: Bound, unit: &str) -> String {
+    match (bound, unit) {
+        (Bound::Within(most), "share") => format!("±{}\u{202f}pp", format::plain(most * 100.0)),
+        (Bound::AtMost(most), "share") => format!("≤ {}", format::percent(most)),
+        (Bound::AtLeast(least), "share") => format!("≥ {}", format::percent(least)),
+        (Bound::Between(low, high), "share") => {
+            format!("{} to {}", format::plain(low * 100.0), format::percent(high))
+        }
+        (bound, _) => bound.told(),
+    }
+}
+
+/// What stands below a group's checks.
+fn aside(found: &Validation, group: Group) -> (&'static str, DataTable) {
+    match group {
+        Group::Discriminator => ("What gives the simulation away", features(found)),
+        Group::Taste => ("Everybody who took the test", taste(&found.taste)),
+        _ => ("", DataTable::default()),
+    }
+}
+
+fn features(found: &Validation) -> DataTable {
+    let mut table = DataTable::new(1, ["feature", "reference", "simulated", "area of it alone"]);
+    for row in &found.realism.features {
+        table.push(vec![
+            row.name.clone(),
+            format::number(row.reference),
+            format::number(row.simulated),
+            row.auc.map_or(format::UNKNOWN.to_owned(), |auc| format::fixed(auc, 3)),
+        ]);
+    }
+    table
+}
+
+/// Every contestant, and the published figures.
+fn taste(rows: &[TasteRow]) -> DataTable {
+    let columns = ["who", "negatives", "ratio", "accuracy", "interval", "precision", "recall", "F1"];
+    let mut table = DataTable::new(2, columns);
+    for row in rows {
+        table.push(vec![
+            row.scorer.clone(),
+            row.negatives.clone(),
+            format!("1:{}", row.ratio),
+            format::percent(row.accuracy.value),
+            format::interval(row.accuracy.low, row.accuracy.high, "share"),
+            format::percent(row.precision),
+            format::percent(row.recall),
+            format::percent(row.f1),
+        ]);
+    }
+    for (who, ratio, accuracy) in PUBLISHED.into_iter().filter(|_| !rows.is_empty()) {
+        let mut row = vec![format!("{who} (published)"), "unobserved".to_owned(), format!("1:{ratio}")];
+        row.push(format::percent(accuracy));
+        row.resize(table.columns.len(), format::UNKNOWN.to_owned());
+        table.push(row);
+    }
+    table
+}
+
+/// What was validated: (what, value), without what is not known.
+fn facts(found: &Validation) -> Vec<(&'static str, String)> {
+    let subject = &found.subject;
+    let mut facts = vec![("Scenario", subject.scenario.clone()), ("Data", subject.data.clone())];
+    if let Some(comparison) = &subject.comparison {
+        facts.extend([
+            ("Reference", comparison.reference.clone()),
+            ("Arm", comparison.arm.clone()),
+            ("People", format::count(comparison.n_people as u64)),
+            ("Repetitions", format!("{} of everybody, each with other luck", comparison.n_repetitions)),
+            (
+                "Same pages",
+                format!(
+                    "{} of the first pages' slots hold the same item",
+                    format::percent(comparison.pages_alike)
+                ),
+            ),
+        ]);
+    }
+    facts.extend([("Behaviour", subject.behavior.clone()), ("Taste", subject.taste.clone())]);
+    if subject.n_gate_agents > 0 {
+        facts.push(("Gates", format!("{} agents", format::count(subject.n_gate_agents as u64))));
+    }
+    facts.push(("Seed", subject.seed.to_string()));
+    facts.push(("Windtunnel", env!("CARGO_PKG_VERSION").to_owned()));
+    facts.retain(|(_, value)| !value.is_empty());
+    facts
+}
