@@ -271,7 +271,7 @@ fn the_command_writes_its_report_and_its_exit_code_tells() {
     let (code, _, stderr) = call(&["--against", "theirs", "--out", "v", "--force", "--gate"]);
     assert!(code == 1 && stderr.contains("checks failed"), "{code}: {stderr}");
     let (code, stdout, _) = call(&["--against", "theirs/sessions_a.jsonl", "--half", "second", "--out", "h"]);
-    assert!(code == 0 && stdout.contains("second half of its people: 30 people"), "{stdout}");
+    assert!(code == 0 && stdout.contains("(second half of its people): 30 people"), "{stdout}");
 }
 
 #[test]
@@ -316,4 +316,57 @@ fn what_is_no_reference_is_named() {
         let (code, _, stderr) = windtunnel(dir.path(), &[&["validate", "s.toml"], arguments].concat());
         assert!(code == 2 && stderr.contains(told), "{arguments:?}: {code}: {stderr}");
     }
+}
+
+/// The published run, read as a reference: its LightGCN vectors fill the pages that were recorded, and
+/// what the recorded half of its agents did is what the sessions of the reference say.
+#[test]
+fn the_recorded_half_of_the_published_run_is_read_as_it_was() {
+    let root = std::env::var_os("WINDTUNNEL_DATA").map(std::path::PathBuf::from);
+    let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"));
+    let data = root.join("agent4rec");
+    if !data.join("recorded").is_dir() {
+        eprintln!("SKIPPED: {} is not there; set WINDTUNNEL_DATA to the folder of real data", data.display());
+        return;
+    }
+    let text = r#"
+[dataset]
+source = "agent4rec"
+path = "PATH"
+[split]
+kind = "published"
+[population]
+taste = "content"
+[session]
+exclude = ["train", "test"]
+[arms.mf]
+kind = "embeddings"
+users = "${dataset.path}/weights/MF.embed_user.weight.npy"
+items = "${dataset.path}/weights/MF.embed_item.weight.npy"
+[arms.lightgcn]
+kind = "embeddings"
+users = "${dataset.path}/weights/LightGCN.embed_user.weight.npy"
+items = "${dataset.path}/weights/LightGCN.embed_item.weight.npy"
+propagate_layers = 2
+[statistics]
+n_bootstrap = 200
+"#;
+    let text = text.replace("PATH", &data.display().to_string());
+    let mut world = Scenario::parse(Path::new("test.toml"), &text, &[]).expect("a valid scenario");
+    let recorded = data.join("recorded");
+    let found = validate::run(&mut world, &options(Path::new("."), Some(&recorded))).expect("a validation");
+    let comparison = found.subject.comparison.as_ref().expect("a comparison");
+    // Two files tell of the same people; the arm and the file that belong together were found.
+    assert_eq!(
+        (comparison.arm.as_str(), comparison.n_people, comparison.pages_alike),
+        ("lightgcn", 500, 1.0)
+    );
+    assert!(comparison.notes.iter().any(|note| note.starts_with("sessions_mf100.jsonl is left out")));
+    let checks = found.checks();
+    let reference = |name: &str| named(&checks, name)[0].reference.map(|e| e.value);
+    // Counted in the recorded sessions themselves: 3,316 watched of 6,572 shown in 1,643 pages.
+    assert_eq!(reference("p_view"), Some(3316.0 / 6572.0));
+    assert_eq!(reference("n_exit"), Some(1643.0 / 500.0));
+    let exits = &found.realism.distributions[0].reference;
+    assert!((exits.iter().sum::<f64>() - 1.0).abs() < 1e-12 && exits.len() == 5);
 }

@@ -168,3 +168,56 @@ pub fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     }
     (n > 0).then(|| sum / f64::from(n))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{ExitReason, Page, Slot};
+    use crate::id::ItemId;
+    use crate::metric::{AgentRecord, Catalogue, Population};
+
+    /// A session of one page of four, of which the first `n_watched` are watched and rated 4.
+    fn session(agent: u32, n_watched: usize) -> Session {
+        let slot = |k: usize| {
+            let watched = k < n_watched;
+            let rating = watched.then_some(4);
+            Slot { item: ItemId(k as u32), aligned: Some(true), held_out: false, watched, rating }
+        };
+        let pages = vec![Page { number: 1, slots: (0..4).map(slot).collect() }];
+        let (exit, satisfaction) = (Some(ExitReason::Left), Some(1 + n_watched as u8));
+        Session { pages, exit, satisfaction, ..Session::new(0, AgentId(agent)) }
+    }
+
+    #[test]
+    fn repetitions_of_a_person_are_one_witness() {
+        let population = Population { agents: vec![AgentRecord::default(); 5] };
+        let catalogue = Catalogue::default();
+        let setting = Setting { catalogue: &catalogue, population: &population, items_per_page: 4 };
+        let once = [session(1, 1), session(4, 3)];
+        let again = [session(1, 2), session(4, 3)];
+        let found = headline(&[once.to_vec(), again.to_vec()], setting);
+        assert_eq!(found.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), HEADLINE);
+        let p_view = &found[0];
+        assert_eq!((p_view.n, p_view.value), (2, Some(9.0 / 16.0)));
+        let sample = p_view.sample.as_ref().expect("a sample");
+        assert_eq!(
+            (&sample.agents[..], &sample.numerators[..]),
+            (&[AgentId(1), AgentId(4)][..], &[3.0, 6.0][..])
+        );
+        assert_eq!(found[4].value, Some((2.0 + 3.0 + 4.0 + 4.0) / 4.0));
+        // Likes 2 and 3 a repetition: each is half a like from their mean, 2 · ½ from the other.
+        let floor = luck(&[once.to_vec(), again.to_vec()], setting);
+        assert_eq!(floor[2], Some(0.5));
+        assert_eq!(luck(&[once.to_vec()], setting)[2], None);
+    }
+
+    #[test]
+    fn cuts_are_halves_and_always_the_same() {
+        let streams = Streams::new(9);
+        let all = cuts(11, &streams);
+        assert_eq!(all.len(), N_CUTS);
+        assert!(all.iter().all(|side| side.iter().filter(|second| **second).count() == 5));
+        assert_eq!(all, cuts(11, &streams));
+        assert_ne!(all[0], all[1]);
+    }
+}

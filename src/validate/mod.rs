@@ -331,8 +331,8 @@ fn against(
     arms: &[&Arm],
     options: &ValidateOptions<'_>,
 ) -> Result<(Comparison, Realism), ValidateError> {
-    let (arm, recommender, mut reference, pages_alike) = likeliest(path, prepared, arms, options)?;
-    reference = reference.half(options.half, options.deal, prepared);
+    let Likeliest { arm, recommender, reference, pages_alike } = likeliest(path, prepared, arms, options)?;
+    let reference = reference.half(options.half, options.deal, prepared);
     if reference.sessions.is_empty() {
         return Err(ValidateError::reference(path, "nobody is left in this half"));
     }
@@ -358,22 +358,35 @@ fn against(
     Ok((comparison, realism))
 }
 
-/// The reference beside the arm whose pages are most like its own.
+/// A reference and the arm whose pages are most like its own.
+struct Likeliest<'a> {
+    arm: &'a Arm,
+    recommender: Arc<dyn Recommender>,
+    reference: Reference,
+    pages_alike: f64,
+}
+
+/// Finds the arm; of equals the one with more people to compare, then the first.
 fn likeliest<'a>(
     path: &Path,
     prepared: &Prepared,
     arms: &[&'a Arm],
     options: &ValidateOptions<'_>,
-) -> Result<(&'a Arm, Arc<dyn Recommender>, Reference, f64), ValidateError> {
-    let mut best: Option<(&Arm, Arc<dyn Recommender>, Reference, f64)> = None;
+) -> Result<Likeliest<'a>, ValidateError> {
+    let mut best: Option<Likeliest<'a>> = None;
     for arm in arms {
         let (dataset, split, streams) = (&prepared.dataset, &prepared.split, prepared.streams);
         let (model, _) = fit::fit(dataset, split, arm, streams, 0, options.checkpoints, options.progress)?;
-        let model: Arc<dyn Recommender> = model.into();
-        let reference = reference::read(path, prepared, &arm.name, model.as_ref())?;
-        let alike = reference::pages_alike(&reference.sessions, prepared, model.as_ref())?;
-        if best.as_ref().is_none_or(|(.., most)| alike > *most) {
-            best = Some((arm, model, reference, alike));
+        let recommender: Arc<dyn Recommender> = model.into();
+        let reference = reference::read(path, prepared, &arm.name, recommender.as_ref())?;
+        let pages_alike = reference::pages_alike(&reference.sessions, prepared, recommender.as_ref())?;
+        let n_people = reference.sessions.len();
+        let is_better = |best: &Likeliest<'_>| {
+            pages_alike > best.pages_alike
+                || pages_alike == best.pages_alike && n_people > best.reference.sessions.len()
+        };
+        if best.as_ref().is_none_or(is_better) {
+            best = Some(Likeliest { arm, recommender, reference, pages_alike });
         }
     }
     Ok(best.expect("a checked scenario has an arm"))

@@ -127,14 +127,14 @@ fn section(found: &Validation, checks: &[Check], group: Group) -> Option<Value> 
         Group::Gate => ["gate", "without", "with", "difference"],
         Group::Discriminator => ["classifier", "reference", "simulated", "area"],
         Group::Distribution => ["distribution", "reference", "simulated", "distance"],
-        Group::Taste => ["test", "reference", "simulated", "accuracy or lead"],
+        Group::Taste => ["test", "best baseline", "agents", "lead or accuracy"],
         Group::Aggregate | Group::Tier | Group::People => ["check", "reference", "simulated", "difference"],
     };
     let mut columns = if has_sides { vec![what, theirs, ours, judged] } else { vec![what, judged] };
     if has_floor {
         columns.push("chance alone");
     }
-    columns.extend(["allowed", "holds"]);
+    columns.push("allowed");
     Some(context! {
         name => group.name(),
         title => capital(title(group)),
@@ -188,7 +188,7 @@ fn row(check: &Check) -> Value {
     let cell = |estimate: Option<Estimate>| match estimate {
         Some(e) => context! {
             value => format::value(e.value, check.unit),
-            interval => format::interval(e.low, e.high, check.unit),
+            interval => if e.low.is_finite() { format::interval(e.low, e.high, check.unit) } else { String::new() },
         },
         None => context! { value => "", interval => "" },
     };
@@ -314,4 +314,64 @@ fn facts(found: &Validation) -> Vec<(&'static str, String)> {
     facts.push(("Windtunnel", env!("CARGO_PKG_VERSION").to_owned()));
     facts.retain(|(_, value)| !value.is_empty());
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validate::realism::{FeatureRow, Realism};
+    use crate::validate::{Comparison, Subject};
+
+    #[test]
+    fn whatever_comes_from_data_is_escaped() {
+        let evil = || "<script>alert('x')</script>&\"".to_owned();
+        let e = Estimate { value: 0.4, low: 0.1, high: f64::NAN, n: 3 };
+        let comparison =
+            Comparison { reference: evil(), arm: evil(), notes: vec![evil()], ..Comparison::default() };
+        let check =
+            |group| Check::new(group, evil(), "share", Some(e)).bounded(Bound::AtMost(0.1)).about(evil());
+        let row = TasteRow {
+            negatives: evil(),
+            is_matched: true,
+            ratio: 3,
+            scorer: evil(),
+            is_agents: true,
+            accuracy: e,
+            precision: 0.5,
+            recall: 0.5,
+            f1: 0.5,
+            lead: Some((evil(), e)),
+        };
+        let found = Validation {
+            subject: Subject {
+                scenario: evil(),
+                description: evil(),
+                data: evil(),
+                behavior: evil(),
+                taste: evil(),
+                seed: 1,
+                comparison: Some(comparison),
+                n_gate_agents: 9,
+            },
+            realism: Realism {
+                checks: Group::ALL.map(check).to_vec(),
+                features: vec![FeatureRow { name: evil(), reference: 1.0, simulated: f64::NAN, auc: None }],
+                ..Realism::default()
+            },
+            taste: vec![row],
+            taste_accuracy: [0.0; 3],
+            people: Vec::new(),
+            gates: crate::validate::gates::Gates { order: vec![(evil(), Some(e))], ..Default::default() },
+        };
+        let page = render(&found).expect("a page");
+        assert!(!page.contains("<script") && !page.contains("alert('x')</"), "{page}");
+        assert!(page.contains("&lt;script&gt;"));
+        assert!(page.contains("7 of 7 checks fail"), "{}", headline(&found));
+    }
+
+    #[test]
+    fn a_validation_that_found_nothing_has_a_page() {
+        let page = render(&Validation::default()).expect("a page");
+        assert!(page.contains("Nothing was judged") && !page.contains("id=\"plots\""));
+    }
 }

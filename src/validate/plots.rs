@@ -193,14 +193,14 @@ fn distributions(found: &Validation) -> Option<Plotted> {
 
 fn slots(found: &Validation) -> Option<Plotted> {
     let slots = &found.realism.slots;
-    let curve = |pick: fn(&(Option<Estimate>, Option<Estimate>)) -> Option<Estimate>| -> Curve {
-        slots.iter().enumerate().map(|(k, pair)| (k as f64 + 1.0, pick(pair))).collect()
-    };
+    let place = |k: usize| k as f64 + 1.0;
+    let theirs: Curve = slots.iter().enumerate().map(|(k, pair)| (place(k), pair.0)).collect();
+    let ours: Curve = slots.iter().enumerate().map(|(k, pair)| (place(k), pair.1)).collect();
     let mut table = DataTable::new(1, ["slot", "reference", "simulated"]);
     for (k, pair) in slots.iter().enumerate() {
         table.push(vec![(k + 1).to_string(), told(pair.0, "share"), told(pair.1, "share")]);
     }
-    by_slot(&[curve(|pair| pair.0), curve(|pair| pair.1)], table)
+    by_slot(&[theirs, ours], table)
 }
 
 fn position(found: &Validation) -> Option<Plotted> {
@@ -265,7 +265,7 @@ fn tiers(found: &Validation) -> Option<Plotted> {
         sheet.text((2.0, row_top + 8.0), headings[m], SMALL, MUTED, Align::Left);
         let all = found.realism.tiers.iter().flat_map(|p| [p.reference.measures[m], p.simulated.measures[m]]);
         let range = span(all.flatten()).unwrap_or((0.0, 1.0));
-        for t in 0..TRAITS.len() {
+        for (t, (name, _)) in TRAITS.iter().enumerate() {
             let left = LEFT + t as f64 * (width + GAP);
             let panel =
                 sheet.panel((left, row_top + 20.0, left + width, row_top + 20.0 + HEIGHT), (0.5, 3.5), range);
@@ -286,7 +286,7 @@ fn tiers(found: &Validation) -> Option<Plotted> {
             for pair in of_trait(found, t) {
                 let (theirs, ours) = (pair.reference.measures[m], pair.simulated.measures[m]);
                 table.push(vec![
-                    TRAITS[t].0.to_owned(),
+                    (*name).to_owned(),
                     TIER_NAMES[usize::from(pair.tier) - 1].to_owned(),
                     headings[m].to_owned(),
                     format::count(theirs.map_or(0, |e| e.n)),

@@ -204,7 +204,7 @@ impl Reference {
                 .collect();
             let mut belongs = half.of(&dealt, deal).into_iter();
             self.sessions.retain(|_| belongs.next() == Some(true));
-            self.told = format!("{}, {} half of its people", self.told, half.name());
+            self.told = format!("{} ({} half of its people)", self.told, half.name());
         }
         self
     }

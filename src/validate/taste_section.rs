@@ -54,25 +54,26 @@ impl TasteRow {
     }
 }
 
-/// One check an agents' row: its accuracy, and where it stands beside baselines its lead. `least` holds the
-/// accuracies asked for against negatives never observed, by ratio; nothing is asked at other ratios.
+/// One check an agents' row: its accuracy beside that of the best baseline on the same questions. The lead is
+/// judged where negatives are matched; among those nobody observed, popularity knows as much as taste, and the
+/// accuracy itself is judged: `least` holds what is asked of it, by ratio.
 pub fn checks(rows: &[TasteRow], least: &[(u32, f64)]) -> Vec<Check> {
-    let mut checks = Vec::new();
-    for row in rows.iter().filter(|row| row.is_agents) {
+    let check = |row: &TasteRow| {
         let name = format!("{} {} 1:{}", row.scorer, row.negatives, row.ratio);
-        let mut accuracy = Check::new(Group::Taste, format!("accuracy {name}"), "share", Some(row.accuracy))
-            .about("share of right answers to whether the person chose the item");
         let asked = least.iter().find(|(ratio, _)| *ratio == row.ratio && !row.is_matched);
-        accuracy.bound = asked.map(|&(_, least)| Bound::AtLeast(least));
-        checks.push(accuracy);
-        if let Some((over, lead)) = &row.lead {
-            let mut check = Check::new(Group::Taste, format!("lead {name}"), "share", Some(*lead)).about(
-                format!("how much more often right than {over}, the best baseline, on the same questions"),
-            );
-            // Among negatives nobody observed, popularity knows as much as taste.
-            check.bound = row.is_matched.then_some(Bound::NotNegative);
-            checks.push(check);
-        }
-    }
-    checks
+        let lead = row.lead.as_ref().map(|(_, lead)| *lead);
+        let judged = if asked.is_some() { Some(row.accuracy) } else { lead };
+        let mut check = Check::new(Group::Taste, name, "share", judged);
+        check.simulated = Some(row.accuracy);
+        check.bound = match asked {
+            Some(&(_, least)) => Some(Bound::AtLeast(least)),
+            None => row.is_matched.then_some(Bound::AtLeast(0.0)),
+        };
+        let about = "share of right answers to whether the person chose the item";
+        let Some((over, lead)) = &row.lead else { return check.about(about) };
+        let value = row.accuracy.value - lead.value;
+        check.reference = Some(Estimate { value, low: f64::NAN, high: f64::NAN, n: lead.n });
+        check.about(format!("{about}; the best baseline is {over}"))
+    };
+    rows.iter().filter(|row| row.is_agents).map(check).collect()
 }

@@ -8,8 +8,11 @@ use crate::agent::profile::Profile;
 use crate::event::{ExitReason, Session};
 use crate::report::estimate::{Estimate, Mean, Ratio, share};
 
+/// A trait: its name, and the tier of a person.
+type Trait = (&'static str, fn(&Profile) -> u8);
+
 /// The traits, and the tier of a person in each.
-pub const TRAITS: [(&str, fn(&Profile) -> u8); 3] = [
+pub const TRAITS: [Trait; 3] = [
     ("activity", |profile| profile.tiers.activity),
     ("diversity", |profile| profile.tiers.diversity),
     ("conformity", |profile| profile.tiers.conformity),
@@ -48,7 +51,7 @@ pub struct TierPair {
 fn parts(session: &Session) -> [Option<(f64, f64)>; 3] {
     let exited = session.exit.is_some_and(|exit| exit != ExitReason::Failure);
     [
-        exited.then(|| (session.pages.len() as f64, 1.0)),
+        exited.then_some((session.pages.len() as f64, 1.0)),
         session.satisfaction.map(|score| (f64::from(score), 1.0)),
         Some((session.n_watched() as f64, session.n_shown() as f64)).filter(|(_, shown)| *shown > 0.0),
     ]
@@ -123,7 +126,11 @@ pub fn compare(
     (checks, pairs)
 }
 
-type Parts = [Option<(f64, f64)>; 3];
+/// Numerator and denominator.
+type Part = (f64, f64);
+
+/// One part a measure.
+type Parts = [Option<Part>; 3];
 
 fn measures(people: &[Parts], confidence: f64) -> [Option<Estimate>; 3] {
     std::array::from_fn(|m| {
@@ -135,14 +142,14 @@ fn measures(people: &[Parts], confidence: f64) -> [Option<Estimate>; 3] {
 
 /// Simulated minus reference, person by person (for a ratio, by its linearised parts).
 fn difference(theirs: &[Parts], ours: &[Parts], m: usize, confidence: f64) -> Option<Estimate> {
-    let both: Vec<_> = theirs.iter().zip(ours).filter_map(|(t, o)| t[m].zip(o[m])).collect();
-    let ratio_of = |side: fn(&((f64, f64), (f64, f64))) -> (f64, f64)| {
-        let (above, below) = both.iter().map(side).fold((0.0, 0.0), |s, p| (s.0 + p.0, s.1 + p.1));
+    let both: Vec<[Part; 2]> = theirs.iter().zip(ours).filter_map(|(t, o)| Some([t[m]?, o[m]?])).collect();
+    let ratio_of = |side: usize| {
+        let (above, below) = both.iter().fold((0.0, 0.0), |s, p| (s.0 + p[side].0, s.1 + p[side].1));
         (above / below, below / both.len() as f64)
     };
-    let ((r_theirs, b_theirs), (r_ours, b_ours)) = (ratio_of(|b| b.0), ratio_of(|b| b.1));
+    let ((r_theirs, b_theirs), (r_ours, b_ours)) = (ratio_of(0), ratio_of(1));
     let mut mean = Mean::default();
-    for (t, o) in &both {
+    for [t, o] in &both {
         let pseudo = |(above, below): (f64, f64), ratio: f64, mean_below: f64| {
             ratio + (above - ratio * below) / mean_below
         };
