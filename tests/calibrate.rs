@@ -80,6 +80,15 @@ fn the_parameters_of_a_simulated_world_are_found_again() {
     let (truth, found) =
         (Table::try_from(&truth).expect("TOML"), Table::try_from(&calibrated.parameters).expect("TOML"));
     let errors = found["fit"]["steps"].as_table().expect("steps");
+    // The same fit has the same bits at any thread count.
+    let text = format!("{text}\nsteps = [\"rating\", \"exit\"]");
+    let calibration = self::calibration(&text, dir.path()).expect("a valid calibration");
+    let with = |n_threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("threads");
+        pool.install(|| windtunnel::calibrate::run(&calibration, dir.path(), &Quiet).expect("a fit").text)
+    };
+    assert_eq!(with(1), with(2));
+
     let (mut n, mut far, mut known) = (0, Vec::new(), 0);
     for step in STEPS {
         let fitted = &errors[step];

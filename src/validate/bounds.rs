@@ -69,7 +69,7 @@ impl Default for ValidationParams {
             people_tvd: 0.03,
             people_correlation: 0.8,
             n_gate_agents: 1000,
-            n_aa_runs: 100,
+            n_aa_runs: 400,
             aa_low: 0.02,
             aa_high: 0.08,
         }

@@ -222,6 +222,10 @@ fn row(check: &Check) -> Value {
 fn difference(check: &Check, value: f64) -> String {
     match check.bound {
         Some(Bound::AtMost(_) | Bound::Between(..)) => format::value(value, check.unit),
+        // What is judged is a value of one side, not a difference of two.
+        Some(Bound::AtLeast(_)) if check.found == check.simulated || check.group == Group::People => {
+            format::value(value, check.unit)
+        }
         _ if check.group == Group::Distribution => format::value(value, check.unit),
         _ => format::difference(value, check.unit),
     }
@@ -366,7 +370,7 @@ mod tests {
         let page = render(&found).expect("a page");
         assert!(!page.contains("<script") && !page.contains("alert('x')</"), "{page}");
         assert!(page.contains("&lt;script&gt;"));
-        assert!(page.contains("7 of 7 checks fail"), "{}", headline(&found));
+        assert!(page.contains("7 of 8 checks fail"), "{}", headline(&found));
     }
 
     #[test]
