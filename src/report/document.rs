@@ -1,18 +1,12 @@
-//! A page of sections in the look of the report, for findings that are not those of a run:
-//! one HTML file that needs nothing else. Everything in it is escaped by the template engine but the
-//! drawings and the style sheet, which are our own. Must not know what the sections are about.
+//! A page of sections in the look of the report, for findings that are not those of a run. Must not know
+//! what the sections are about.
 
-use super::html::{STYLE, base64, environment, rows};
+use super::page::{Columns, fill, rows};
 use super::plot::{DataTable, Plotted};
-use super::svg;
 use minijinja::{Value, context};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
 const TEMPLATE: &str = include_str!("assets/document.html");
-
-/// What stands around a drawing, in the drawing's own units, roughly.
-const CAPTION_HEIGHT: f64 = 130.0;
 
 /// A page.
 #[derive(Clone, Debug, Default)]
@@ -60,47 +54,31 @@ pub struct Figure {
 impl Document {
     /// The page as HTML.
     pub fn html(&self) -> Result<String, minijinja::Error> {
-        let figures = self.sections.iter().flat_map(|section| &section.figures);
-        let glyphs: BTreeSet<char> =
-            figures.flat_map(|figure| figure.plotted.drawing.glyphs().iter().copied()).collect();
-        let mut environment = environment()?;
-        environment.add_template("document.html", TEMPLATE)?;
-        environment.get_template("document.html")?.render(context! {
-            style => Value::from_safe_string(STYLE.to_owned()),
-            style_hash => base64(&Sha256::digest(STYLE.as_bytes())),
-            glyphs => Value::from_safe_string(svg::definitions(&glyphs)),
+        let mut glyphs = BTreeSet::new();
+        let sections: Vec<Value> =
+            self.sections.iter().map(|section| self::section(section, &mut glyphs)).collect();
+        let content = context! {
             title => &self.title,
             subtitle => &self.subtitle,
             headline => &self.headline,
             grounds => &self.grounds,
-            sections => self.sections.iter().map(section).collect::<Vec<_>>(),
-            version => env!("CARGO_PKG_VERSION"),
-        })
+            sections,
+        };
+        fill(TEMPLATE, &glyphs, content)
     }
 }
 
-fn section(section: &Section) -> Value {
-    // Two columns of about the same height, filled in reading order.
-    let mut columns: [Vec<Value>; 2] = Default::default();
-    let mut heights = [0.0; 2];
-    for (order, figure) in (1..).zip(&section.figures) {
-        let column = usize::from(heights[1] < heights[0]);
-        heights[column] += figure.plotted.drawing.height() + CAPTION_HEIGHT;
-        let svg = figure.plotted.drawing.inline(&figure.name, &figure.title, &figure.help);
-        columns[column].push(context! {
-            order,
-            name => &figure.name,
-            title => &figure.title,
-            help => &figure.help,
-            svg => Value::from_safe_string(svg),
-            table => rows(figure.plotted.table.clone()),
-        });
+fn section(section: &Section, glyphs: &mut BTreeSet<char>) -> Value {
+    let mut columns = Columns::default();
+    for figure in &section.figures {
+        columns.push(&figure.name, &figure.title, &figure.help, figure.plotted.clone());
     }
+    glyphs.extend(&columns.glyphs);
     context! {
         heading => &section.heading,
         paragraphs => &section.paragraphs,
         table => rows(section.table.clone()),
-        columns => if section.figures.is_empty() { Vec::new() } else { columns.to_vec() },
+        columns => columns.values(),
         source => &section.source,
     }
 }

@@ -1,56 +1,29 @@
-//! The page: one HTML file that needs nothing else, no network, no script, no font.
-//!
-//! Everything that comes from data is escaped by the template engine; only the drawings
-//! and the style sheet are put in as they are, and both are our own. A content security
-//! policy lets the browser refuse anything else.
+//! The page of a run. Must not read files.
 
 use super::labels::{self, heading};
 use super::manifest::ArmInfo;
-use super::plot::{self, DataTable, Plotted};
+use super::page::{Columns, fill, rows};
+use super::plot::{self, DataTable};
 use super::theme::ArmStyle;
 use super::verdict::verdict;
-use super::{Rendered, Report, ReportError, format, svg, truth};
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Value, context};
-use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use super::{Rendered, Report, ReportError, format, truth};
+use minijinja::{Value, context};
 
 const TEMPLATE: &str = include_str!("assets/report.html");
-pub(crate) const STYLE: &str = include_str!("assets/report.css");
-
-/// What stands around a drawing, in the drawing's own units, roughly.
-const CAPTION_HEIGHT: f64 = 150.0;
 
 /// Draws the plots and fills the page.
 pub(super) fn render(report: &Report) -> Result<Rendered, ReportError> {
-    let mut glyphs: BTreeSet<char> = BTreeSet::new();
-    let mut plots = Vec::new();
-    // Two columns of about the same height, filled in reading order.
-    let mut columns: [Vec<Value>; 2] = Default::default();
-    let mut heights = [0.0; 2];
+    let (mut plots, mut columns) = (Vec::new(), Columns::default());
     for kind in plot::ALL {
-        let Some(Plotted { drawing, table }) = (kind.draw)(report) else { continue };
-        glyphs.extend(drawing.glyphs());
-        plots.push((format!("{}.svg", kind.name), drawing.standalone(kind.name, kind.title, kind.help)));
-        let svg = Value::from_safe_string(drawing.inline(kind.name, kind.title, kind.help));
-        let column = usize::from(heights[1] < heights[0]);
-        heights[column] += drawing.height() + CAPTION_HEIGHT;
-        columns[column].push(context! {
-            order => plots.len(),
-            name => kind.name,
-            title => kind.title,
-            help => kind.help,
-            svg,
-            table => rows(table),
-        });
+        let Some(plotted) = (kind.draw)(report) else { continue };
+        plots.push((
+            format!("{}.svg", kind.name),
+            plotted.drawing.standalone(kind.name, kind.title, kind.help),
+        ));
+        columns.push(kind.name, kind.title, kind.help, plotted);
     }
-    let mut environment = environment()?;
-    environment.add_template("report.html", TEMPLATE)?;
     let manifest = &report.manifest;
-    let html = environment.get_template("report.html")?.render(context! {
-        style => Value::from_safe_string(STYLE.to_owned()),
-        style_hash => base64(&Sha256::digest(STYLE.as_bytes())),
-        glyphs => Value::from_safe_string(svg::definitions(&glyphs)),
+    let content = context! {
         title => if manifest.title.is_empty() { "Windtunnel report" } else { &manifest.title },
         subtitle => subtitle(report),
         question => question(report),
@@ -58,7 +31,7 @@ pub(super) fn render(report: &Report) -> Result<Rendered, ReportError> {
         verdict => judgement(report),
         metrics => key_headings(report),
         arms => key_figures(report),
-        columns => columns.to_vec(),
+        columns => columns.values(),
         all_metrics => metric_rows(report),
         comparisons_table => rows(comparisons_table(report)),
         round_note => round_note(report),
@@ -71,7 +44,8 @@ pub(super) fn render(report: &Report) -> Result<Rendered, ReportError> {
         load_report => manifest.dataset.load_report.clone(),
         scenario => &report.scenario,
         version => &manifest.version,
-    })?;
+    };
+    let html = fill(TEMPLATE, &columns.glyphs, content)?;
     Ok(Rendered { html, plots })
 }
 
@@ -92,19 +66,6 @@ fn subtitle(report: &Report) -> String {
         parts.push(format!("{} feedback rounds", manifest.n_rounds));
     }
     parts.join(" · ")
-}
-
-/// A template engine that escapes whatever it fills in.
-pub(super) fn environment() -> Result<Environment<'static>, minijinja::Error> {
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    Ok(environment)
-}
-
-/// A table as the template takes it.
-pub(super) fn rows(table: DataTable) -> Value {
-    context! { columns => table.columns, n_text => table.n_text, rows => table.rows }
 }
 
 fn judgement(report: &Report) -> Value {
@@ -350,34 +311,4 @@ fn timings_table(report: &Report) -> DataTable {
         table.push(vec![timing.phase.clone(), format::seconds(timing.seconds)]);
     }
     table
-}
-
-/// Base64 (RFC 4648, section 4), as content security policies write hashes.
-pub(crate) fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits =
-            chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let letter = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
-            text.push(if place <= chunk.len() { char::from(letter) } else { '=' });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_agrees_with_the_vectors_of_the_rfc() {
-        // RFC 4648, section 10.
-        for (plain, coded) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
-        {
-            assert_eq!(base64(plain.as_bytes()), coded);
-        }
-    }
 }

@@ -17,6 +17,7 @@ pub mod format;
 pub(crate) mod html;
 pub mod labels;
 pub mod manifest;
+pub mod page;
 pub mod plot;
 pub(crate) mod sketch;
 pub mod svg;

@@ -8,34 +8,23 @@ use super::taste_test::PUBLISHED;
 use super::terminal::title;
 use super::{ValidateError, Validation, plots};
 use crate::report::estimate::Estimate;
-use crate::report::html::{STYLE, base64};
-use crate::report::plot::{DataTable, Plotted};
-use crate::report::{format, svg};
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Value, context};
-use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use crate::report::format;
+use crate::report::page::{Columns, fill, rows};
+use crate::report::plot::DataTable;
+use minijinja::{Value, context};
 
 const TEMPLATE: &str = include_str!("assets/validation.html");
-const NAME: &str = "validation.html";
-
-/// What stands around a drawing, in the drawing's own units, roughly.
-const CAPTION_HEIGHT: f64 = 150.0;
 
 /// Draws the plots and fills the page.
 pub fn render(found: &Validation) -> Result<String, ValidateError> {
-    let mut glyphs: BTreeSet<char> = BTreeSet::new();
-    let columns = columns(found, &mut glyphs);
+    let mut columns = Columns::default();
+    for kind in plots::ALL {
+        let Some(plotted) = (kind.draw)(found) else { continue };
+        columns.push(kind.name, kind.title, kind.help, plotted);
+    }
     let checks = found.checks();
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
-    environment.add_template(NAME, TEMPLATE)?;
     let groups = Group::ALL.map(|group| section(found, &checks, group));
-    let html = environment.get_template(NAME)?.render(context! {
-        style => Value::from_safe_string(STYLE.to_owned()),
-        style_hash => base64(&Sha256::digest(STYLE.as_bytes())),
-        glyphs => Value::from_safe_string(svg::definitions(&glyphs)),
+    let content = context! {
         title => format!("Validation of {}", found.subject.scenario),
         question => question(found),
         subtitle => subtitle(found),
@@ -43,33 +32,10 @@ pub fn render(found: &Validation) -> Result<String, ValidateError> {
         failed => failed(&checks),
         notes => found.subject.comparison.as_ref().map_or_else(Vec::new, |c| c.notes.clone()),
         groups => groups.into_iter().flatten().collect::<Vec<_>>(),
-        columns => columns.to_vec(),
+        columns => columns.values(),
         facts => facts(found).into_iter().map(|(what, value)| context! { what, value }).collect::<Vec<_>>(),
-        version => env!("CARGO_PKG_VERSION"),
-    })?;
-    Ok(html)
-}
-
-/// The plots, in two columns of about the same height, filled in reading order.
-fn columns(found: &Validation, glyphs: &mut BTreeSet<char>) -> [Vec<Value>; 2] {
-    let mut columns: [Vec<Value>; 2] = Default::default();
-    let (mut heights, mut order) = ([0.0; 2], 0u32);
-    for kind in plots::ALL {
-        let Some(Plotted { drawing, table }) = (kind.draw)(found) else { continue };
-        glyphs.extend(drawing.glyphs());
-        order += 1;
-        let svg = Value::from_safe_string(drawing.inline(kind.name, kind.title, kind.help));
-        let column = usize::from(heights[1] < heights[0]);
-        heights[column] += drawing.height() + CAPTION_HEIGHT;
-        columns[column].push(context! {
-            order, name => kind.name, title => kind.title, help => kind.help, svg, table => rows(table),
-        });
-    }
-    columns
-}
-
-fn rows(table: DataTable) -> Value {
-    context! { columns => table.columns, n_text => table.n_text, rows => table.rows }
+    };
+    Ok(fill(TEMPLATE, &columns.glyphs, content)?)
 }
 
 fn question(found: &Validation) -> String {
