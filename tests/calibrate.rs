@@ -88,6 +88,17 @@ fn the_parameters_of_a_simulated_world_are_found_again() {
         pool.install(|| windtunnel::calibrate::run(&calibration, dir.path(), &Quiet).expect("a fit").text)
     };
     assert_eq!(with(1), with(2));
+    // A record taken twice at half the weight is the record taken once.
+    let halved = text.replace("[sources.run]", "[sources.run]\nweight = 0.5");
+    let twice =
+        format!("{halved}\n{}", halved[halved.find("[sources").unwrap_or(0)..].replace(".run]", ".again]"));
+    let twice = self::calibration(&twice, dir.path()).expect("a valid calibration");
+    let joint = windtunnel::calibrate::run(&twice, dir.path(), &Quiet).expect("a fit").parameters;
+    let single = windtunnel::calibrate::run(&calibration, dir.path(), &Quiet).expect("a fit").parameters;
+    for (joint, single) in joint.exit.tiredness.concat().iter().zip(single.exit.tiredness.concat()) {
+        assert!((joint - single).abs() < 2e-3, "{joint} {single}");
+    }
+    assert_ne!(joint.exit, ChoiceParameters::named("", "reasoned").expect("shipped").exit);
 
     let (mut n, mut far, mut known) = (0, Vec::new(), 0);
     for step in STEPS {
