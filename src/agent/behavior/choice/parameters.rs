@@ -135,6 +135,27 @@ mod tests {
         }
     }
 
+    /// Guards against fitting a base again and forgetting the sets built on it.
+    #[test]
+    fn a_step_taken_from_another_set_is_that_set_s() {
+        let step = |set: &ChoiceParameters, step: &str| {
+            toml::Table::try_from(set).ok().and_then(|table| table.get(step).cloned())
+        };
+        let mut n_taken = 0;
+        for (name, _) in SHIPPED {
+            let set = ChoiceParameters::named("", name).expect("shipped");
+            let steps = set.fit.as_ref().and_then(|fit| fit.get("steps")?.as_table());
+            for (key, told) in steps.into_iter().flatten() {
+                if let Some(from) = told.get("taken_from").and_then(toml::Value::as_str) {
+                    let base = ChoiceParameters::named("", from).expect("shipped");
+                    assert_eq!(step(&set, key), step(&base, key), "{key} of {name} is not that of {from}");
+                    n_taken += 1;
+                }
+            }
+        }
+        assert_eq!(n_taken, 5, "human-movielens takes five steps from gpt35-movielens");
+    }
+
     #[test]
     fn numbers_that_mean_nothing_are_refused() {
         let dir = tempfile::tempdir().expect("a temporary folder");
