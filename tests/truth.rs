@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use windtunnel::event::read::{DenseIds, for_each_session};
 use windtunnel::metric::subjects::{read_catalogue, read_population};
-use windtunnel::metric::tables;
+use windtunnel::metric::tables::{self, MetricsRow};
 use windtunnel::metric::truth::{OrderRow, TrueRatingRow, TrueRatings, TruthRow};
 use windtunnel::rng::{ChaCha8Rng, Purpose, Streams};
 
@@ -127,11 +127,26 @@ fn agents_who_know_the_truth_order_the_arms_as_the_truth_does() {
     let orders: Vec<OrderRow> = read(&out.join("truth_order.csv"));
     assert_eq!(orders.iter().map(|row| row.metric.as_str()).collect::<Vec<_>>(), ["s_sat", "p_like"]);
     for order in &orders {
-        // `popular` and `narrow` are as good as tied: of six pairs, only theirs may be turned round.
+        // `popular` and `narrow` are as good as tied: of six pairs, only theirs may be turned round (tau 4/6).
         assert!(order.tau.is_some_and(|tau| tau >= 0.66), "{order:?} {truth:?}");
         assert!(order.ci_low <= order.tau && order.tau <= order.ci_high, "{order:?}");
     }
     assert!(told.contains("Kendall's τ") && told.contains("know the truth"), "{told}");
+
+    // Every pair of arms that the truth tells apart, the agents' satisfaction puts the same way round.
+    let metrics: Vec<MetricsRow> = read(&out.join("metrics.csv"));
+    let s_sat = |arm: &str| {
+        let row = metrics.iter().find(|row| row.arm == arm && row.metric == "s_sat").expect("a row");
+        row.mean.expect("a mean")
+    };
+    let mut n_apart = 0;
+    for (worse, better) in truth.iter().flat_map(|a| truth.iter().map(move |b| (a, b))) {
+        if worse.ci_high < better.ci_low {
+            assert!(s_sat(&worse.arm) < s_sat(&better.arm), "{} {}: {metrics:?}", worse.arm, better.arm);
+            n_apart += 1;
+        }
+    }
+    assert_eq!(n_apart, 5, "{truth:?}");
 
     // Every exposure has a known truth, and nothing that recommenders learnt from was shown.
     let (found, shown) = recompute(&out, &arms);
