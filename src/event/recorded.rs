@@ -9,7 +9,7 @@
 
 use super::read::DenseIds;
 use super::{EventError, ExitReason, Page, Session, Slot};
-use crate::id::{AgentId, ItemId};
+use crate::id::ItemId;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -205,16 +205,10 @@ fn is_positive(response: &str) -> Option<bool> {
     }
 }
 
-/// The agents of recorded sessions, ascending.
-pub fn agents(sessions: &[Recorded]) -> Vec<AgentId> {
-    let mut agents: Vec<AgentId> = sessions.iter().map(|recorded| recorded.session.agent).collect();
-    agents.sort_unstable();
-    agents
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::AgentId;
 
     const GOOD: &str = r#"{"agent": 7, "pages": [{"page": 1, "shown": [3, 5], "held_out": [5], "aligned": [1], "watched": [1], "rating": [4], "next": "NEXT"}, {"page": 2, "shown": ["8"], "aligned": [], "watched": [], "rating": [], "next": null}], "exit_page": 2, "satisfaction": 6}"#;
 

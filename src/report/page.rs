@@ -14,19 +14,19 @@ use std::collections::BTreeSet;
 
 const STYLE: &str = include_str!("assets/report.css");
 const HEAD: &str = include_str!("assets/head.html");
-const TABLE: &str = include_str!("assets/table.html");
+const PARTS: &str = include_str!("assets/parts.html");
 
 /// What stands around a drawing, in the drawing's own units, roughly.
 const CAPTION_HEIGHT: f64 = 150.0;
 
-/// Fills a template that begins with `{% include "head.html" %}` and may import `table` from
-/// `table.html`; `content` holds its title and whatever else it names.
+/// Fills a template that begins with `{% include "head.html" %}` and may import `table` and
+/// `plots` from `parts.html`; `content` holds its title and whatever else it names.
 pub fn fill(template: &str, glyphs: &BTreeSet<char>, content: Value) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     environment.add_template("head.html", HEAD)?;
-    environment.add_template("table.html", TABLE)?;
+    environment.add_template("parts.html", PARTS)?;
     environment.template_from_str(template)?.render(context! {
         style => Value::from_safe_string(STYLE.to_owned()),
         style_hash => base64(&Sha256::digest(STYLE.as_bytes())),
