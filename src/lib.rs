@@ -23,6 +23,8 @@ pub mod dataset;
 
 pub mod recommender;
 
+pub mod llm;
+
 pub mod agent;
 
 pub mod world;
