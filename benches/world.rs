@@ -11,10 +11,11 @@ use windtunnel::event::write::{EventWriter, RawIds};
 use windtunnel::experiment::fit::fit;
 use windtunnel::experiment::prepare::Prepared;
 use windtunnel::id::{AgentId, ItemId};
+use windtunnel::llm::client::Client;
 use windtunnel::progress::Quiet;
-use windtunnel::recommender::RecommendError;
+
 use windtunnel::scenario::Scenario;
-use windtunnel::world::{OnError, Presentation, SessionRules, Tunnel};
+use windtunnel::world::{OnError, Presentation, SessionRules, Tunnel, WorldError};
 
 const N_AGENTS: u32 = 10_000;
 const SCENARIO: &str = "
@@ -40,18 +41,18 @@ impl RawIds for Raw<'_> {
 
 fn simulated(tunnel: &Tunnel, prepared: &Prepared) -> Vec<Event> {
     let mut events = Vec::new();
-    let done: Result<(), RecommendError> =
-        tunnel.simulate(&prepared.agents.profiles, 65_536, &Quiet, |cohort| {
-            events.extend_from_slice(cohort);
-            Ok(())
-        });
+    let done: Result<(), WorldError> = tunnel.simulate(&prepared.agents.profiles, 65_536, &Quiet, |cohort| {
+        events.extend_from_slice(cohort);
+        Ok(())
+    });
     done.expect("popular does not fail");
     events
 }
 
 fn world(c: &mut Criterion) {
     let scenario = Scenario::parse(Path::new("bench.toml"), SCENARIO, &[]).expect("a valid scenario");
-    let prepared = Prepared::new(&scenario, Path::new("."), &Quiet).expect("a synthetic world");
+    let prepared =
+        Prepared::new(&scenario, Path::new("."), &Client::none(), &Quiet).expect("a synthetic world");
     let (model, _) =
         fit(&prepared.dataset, &prepared.split, &scenario.arms[0], prepared.streams, 0, None, &Quiet)
             .expect("popular fits");

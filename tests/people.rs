@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use windtunnel::experiment::prepare::Prepared;
+use windtunnel::llm::client::Client;
 use windtunnel::progress::Quiet;
 use windtunnel::scenario::Scenario;
 use windtunnel::validate::people;
@@ -23,7 +24,7 @@ fn agents_rate_as_people_do_whose_later_ratings_they_never_saw() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/human-movielens.toml");
     let set = [format!("dataset.path={}", data.join("ml-1m").display())];
     let scenario = Scenario::load(&path, &set).expect("a valid scenario");
-    let prepared = Prepared::new(&scenario, Path::new("."), &Quiet).expect("prepared");
+    let prepared = Prepared::new(&scenario, Path::new("."), &Client::none(), &Quiet).expect("prepared");
     let check = people::check(&prepared, 60).expect("ratings");
     eprintln!("{:?} {:?} TVD {:.4}, n {}", check.people, check.agents, check.tvd(), check.n_people);
     for n in [1, 5, 10, 20, 50] {

@@ -118,7 +118,7 @@ fn events(session: &Session) -> Vec<Event> {
         tell(last, What::Failure { step: "watch".into(), cause: "none".into() });
     }
     if let Some(reason) = session.exit {
-        tell(last, What::Exit { reason });
+        tell(last, What::Exit { reason, text: "".into() });
     }
     if let Some(satisfaction) = session.satisfaction {
         tell(last, What::Interview { satisfaction, text: String::new().into() });

@@ -4,11 +4,11 @@
 use assert_cmd::Command;
 use std::path::Path;
 use std::sync::Arc;
-use windtunnel::agent::behavior::{Behavior, BehaviorPlan, Interview, Reaction, Reflection, Step, Visit};
-use windtunnel::agent::facts::Facts;
+use windtunnel::agent::behavior::{
+    Answer, Behavior, BehaviorError, BehaviorPlan, Decision, Interview, Reaction, Reflection, Setting, Visit,
+};
 use windtunnel::agent::halves::{DEAL, Half};
 use windtunnel::progress::Quiet;
-use windtunnel::rng::Streams;
 use windtunnel::scenario::Scenario;
 use windtunnel::validate::check::Check;
 use windtunnel::validate::{self, ValidateOptions, Validation};
@@ -114,14 +114,14 @@ impl BehaviorPlan for Twisted {
         "twisted".to_owned()
     }
 
-    fn begin(&self, facts: Arc<Facts>, streams: Streams) -> Arc<dyn Behavior> {
-        let inner = self.inner.begin(facts, streams);
-        Arc::new(TwistedAtWork { inner, contrary: self.contrary, upside_down: self.upside_down })
+    fn begin(&self, setting: &Setting<'_>) -> Result<Arc<dyn Behavior>, BehaviorError> {
+        let inner = self.inner.begin(setting)?;
+        Ok(Arc::new(TwistedAtWork { inner, contrary: self.contrary, upside_down: self.upside_down }))
     }
 }
 
 impl Behavior for TwistedAtWork {
-    fn react(&self, visits: &[Visit<'_>]) -> Vec<Step<Reaction>> {
+    fn react(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reaction>> {
         if !self.upside_down {
             return self.inner.react(visits);
         }
@@ -129,25 +129,34 @@ impl Behavior for TwistedAtWork {
         let turned: Vec<Visit<'_>> =
             visits.iter().zip(&reversed).map(|(visit, items)| Visit { items, ..*visit }).collect();
         let mut reactions = self.inner.react(&turned);
-        reactions.iter_mut().flatten().for_each(|reaction| reaction.slots.reverse());
+        for reaction in &mut reactions {
+            if let Answer::Now(Ok(reaction)) = reaction {
+                reaction.slots.reverse();
+            }
+        }
         reactions
     }
 
-    fn reflect(&self, visits: &[Visit<'_>]) -> Vec<Step<Reflection>> {
+    fn reflect(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reflection>> {
         self.inner.reflect(visits)
     }
 
-    fn goes_on(&self, visits: &[Visit<'_>]) -> Vec<Step<bool>> {
-        self.inner.goes_on(visits)
+    fn decide(&self, visits: &[Visit<'_>]) -> Vec<Answer<Decision>> {
+        self.inner.decide(visits)
     }
 
-    fn interview(&self, visits: &[Visit<'_>]) -> Vec<Step<Interview>> {
+    fn interview(&self, visits: &[Visit<'_>]) -> Vec<Answer<Interview>> {
         let twist = |interview: Interview| {
             let satisfaction =
                 if self.contrary { 11 - interview.satisfaction } else { interview.satisfaction };
             Interview { satisfaction, ..interview }
         };
-        self.inner.interview(visits).into_iter().map(|step| step.map(twist)).collect()
+        let answers = self.inner.interview(visits).into_iter();
+        let twisted = answers.map(|answer| match answer {
+            Answer::Now(step) => Answer::Now(step.map(twist)),
+            later => later,
+        });
+        twisted.collect()
     }
 
     fn reflection_threshold(&self) -> f32 {

@@ -6,6 +6,7 @@
 //! how decisions are made from what is recalled.
 
 use super::facts::Facts;
+use crate::event::Text;
 use crate::id::ItemId;
 use bevy_ecs::component::Component;
 
@@ -47,11 +48,22 @@ impl Mood {
     pub const NEUTRAL: Mood = Mood { satisfaction: 0.5, fatigue: 0.0 };
 }
 
+/// A feeling that reflection wrote down.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Emotional {
+    /// After which page, from 1.
+    pub page: u32,
+    /// How the agent felt.
+    pub mood: Mood,
+    /// In words.
+    pub text: Text,
+}
+
 /// What an agent remembers of its session.
 #[derive(Component, Clone, Debug, Default, PartialEq)]
 pub struct Memory {
     factual: Vec<Factual>,
-    emotional: Vec<(u32, Mood)>,
+    emotional: Vec<Emotional>,
     unreflected: f32,
     capacity: usize,
 }
@@ -90,9 +102,9 @@ impl Memory {
     }
 
     /// Stores the outcome of a reflection.
-    pub fn reflect(&mut self, page: u32, mood: Mood) {
+    pub fn reflect(&mut self, page: u32, mood: Mood, text: Text) {
         if self.is_on() {
-            self.emotional.push((page, mood));
+            self.emotional.push(Emotional { page, mood, text });
             self.unreflected = 0.0;
         }
     }
@@ -102,16 +114,21 @@ impl Memory {
         &self.factual
     }
 
+    /// All emotional entries, oldest first.
+    pub fn emotional(&self) -> &[Emotional] {
+        &self.emotional
+    }
+
     /// How the agent felt when it last reflected; `None` before that.
     pub fn latest_mood(&self) -> Option<Mood> {
-        self.emotional.last().map(|&(_, mood)| mood)
+        self.emotional.last().map(|entry| entry.mood)
     }
 
     /// How the agent remembers feeling, seen from `page`: its emotional entries weighted by recency;
     /// `None` before the first reflection.
     pub fn recall_mood(&self, page: u32) -> Option<Mood> {
         let (mut weight, mut satisfaction, mut fatigue) = (0.0, 0.0, 0.0);
-        for (then, mood) in &self.emotional {
+        for Emotional { page: then, mood, .. } in &self.emotional {
             let w = recency(*then, page);
             weight += w;
             satisfaction += w * mood.satisfaction;
@@ -177,7 +194,7 @@ mod tests {
         assert!(!memory.wants_reflection(1.5));
         memory.remember(entry(2, true, Some(5)));
         assert!(memory.wants_reflection(1.5));
-        memory.reflect(1, Mood { satisfaction: 0.9, fatigue: 0.1 });
+        memory.reflect(1, Mood { satisfaction: 0.9, fatigue: 0.1 }, "so".into());
         assert!(!memory.wants_reflection(1.5));
         assert_eq!(memory.recall_mood(1).map(|m| m.satisfaction), Some(0.9));
     }
@@ -186,15 +203,15 @@ mod tests {
     fn a_memory_of_capacity_zero_is_off() {
         let mut memory = Memory::with_capacity(0);
         memory.remember(entry(1, true, Some(5)));
-        memory.reflect(1, Mood { satisfaction: 0.9, fatigue: 0.1 });
+        memory.reflect(1, Mood { satisfaction: 0.9, fatigue: 0.1 }, "so".into());
         assert!(memory.factual().is_empty() && memory.recall_mood(1).is_none());
     }
 
     #[test]
     fn older_moods_weigh_less() {
         let mut memory = Memory::with_capacity(4);
-        memory.reflect(1, Mood { satisfaction: 0.0, fatigue: 0.0 });
-        memory.reflect(2, Mood { satisfaction: 1.0, fatigue: 1.0 });
+        memory.reflect(1, Mood { satisfaction: 0.0, fatigue: 0.0 }, "so".into());
+        memory.reflect(2, Mood { satisfaction: 1.0, fatigue: 1.0 }, "so".into());
         let mood = memory.recall_mood(2).map_or(0.0, |m| m.satisfaction);
         assert!((mood - 1.0 / 1.8).abs() < 1e-6);
     }

@@ -136,17 +136,27 @@ fn genres_covering(mut views: Vec<u32>, share: f64) -> usize {
         .map_or(0, |last| if total == 0 { 0 } else { last + 1 })
 }
 
-/// Draws a population of `n_agents`, with traits from these interactions of the dataset.
+/// Whom a population is drawn from.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw<'a> {
+    /// How many agents; 0 for as many as there are people.
+    pub n_agents: usize,
+    /// Who can be drawn, ascending; everybody where `None`.
+    pub people: Option<&'a [UserId]>,
+    /// Standard deviation of the log-normal jitter of a resampled person's traits.
+    pub jitter: f32,
+}
+
+/// Draws a population, with traits from these interactions of the dataset; tiers are cut among all
+/// people, whoever is drawn.
 ///
 /// Up to the number of people, agents are distinct people, drawn without replacement and
 /// numbered in user order. Beyond it everybody is in, then people are resampled one whole
-/// shuffled round after another, with traits jittered by a log-normal factor of
-/// `jitter` standard deviations.
+/// shuffled round after another, with traits jittered by a log-normal factor.
 pub fn population(
     dataset: &Dataset,
     interactions: &Interactions,
-    n_agents: usize,
-    jitter: f32,
+    draw: &Draw<'_>,
     streams: Streams,
 ) -> Agents {
     let traits = traits(dataset, interactions);
@@ -155,24 +165,27 @@ pub fn population(
         Cuts::of(traits.iter().map(|t| t.diversity).collect(), 0.33, 0.66),
         Cuts::of(traits.iter().map(|t| t.deviation).collect(), 0.25, 0.80),
     ];
+    let n_people = draw.people.map_or(dataset.n_users(), <[UserId]>::len);
+    let n_agents = if draw.n_agents == 0 { n_people } else { draw.n_agents };
     let mut agents = Agents { profiles: Vec::with_capacity(n_agents), raw_ids: Vec::with_capacity(n_agents) };
     let mut copy = 0u32;
-    while agents.profiles.len() < n_agents && dataset.n_users() > 0 {
-        for user in round_of_people(dataset.n_users(), n_agents - agents.profiles.len(), copy, streams) {
+    while agents.profiles.len() < n_agents && n_people > 0 {
+        for place in round_of_people(n_people, n_agents - agents.profiles.len(), copy, streams) {
+            let user = draw.people.map_or(UserId(place), |people| people[place as usize]);
             let agent = AgentId(agents.profiles.len() as u32);
-            let own = traits[user as usize];
-            let published = dataset.published_personas.as_ref().map(|p| &p[user as usize]);
+            let own = traits[user.idx()];
+            let published = dataset.published_personas.as_ref().map(|p| &p[user.idx()]);
             let (own, tiers) = match published {
                 Some(p) => {
                     (own, Tiers { activity: p.activity, diversity: p.diversity, conformity: p.conformity })
                 }
                 None => {
-                    let own = if copy == 0 { own } else { jittered(own, agent, jitter, streams) };
+                    let own = if copy == 0 { own } else { jittered(own, agent, draw.jitter, streams) };
                     (own, tiers_of(own, cuts))
                 }
             };
-            agents.profiles.push(Profile { agent, user: UserId(user), traits: own, tiers });
-            let raw = dataset.users.raw(user);
+            agents.profiles.push(Profile { agent, user, traits: own, tiers });
+            let raw = dataset.users.raw(user.0);
             agents.raw_ids.push(raw_id_of_copy(dataset, raw, copy));
         }
         copy += 1;

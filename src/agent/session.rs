@@ -1,17 +1,39 @@
 //! The running session of one agent, as an ECS component. Must not know how pages are
 //! filled or reactions made; the world's systems do that.
 
-use super::behavior::{PageOutcome, Reaction};
+use super::behavior::{Arrived, Decision, PageOutcome, Reaction};
 use super::memory::Mood;
-use crate::event::{Event, ExitReason, What};
+use crate::event::{Event, ExitReason, Text, What};
 use crate::id::{AgentId, ItemId};
 use crate::recommender::{Feedback, Ranked};
 use bevy_ecs::component::Component;
 
-/// Marks an agent that still browses. Sparse, so that leaving moves nothing.
+/// Marks an agent whose session is not over. Sparse, so that leaving moves nothing.
 #[derive(Component, Clone, Copy, Debug, Default)]
 #[component(storage = "SparseSet")]
 pub struct Browsing;
+
+/// What an agent does next. Agents whose answers come at once go through a whole page in one tick;
+/// the others wait at a stage until their answer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Turns to the next page.
+    Turn,
+    /// Has a page before it, and aligns, watches and rates.
+    React,
+    /// Has reacted; what happened is written down.
+    Remember,
+    /// Takes stock, if enough has happened.
+    Reflect,
+    /// Goes on or leaves.
+    Decide,
+    /// Has left, or was made to.
+    Leave,
+    /// Is interviewed.
+    Interview,
+    /// Nothing more.
+    Done,
+}
 
 /// Everything that changes while an agent browses.
 #[derive(Component, Clone, Debug)]
@@ -36,8 +58,18 @@ pub struct SessionState {
     pub mood: Mood,
     /// What came of every page so far.
     pub outcomes: Vec<PageOutcome>,
+    /// What the agent does next.
+    pub stage: Stage,
+    /// Whether its answer is on its way.
+    pub is_waiting: bool,
+    /// The answer that has come.
+    pub arrived: Option<Arrived>,
+    /// What it said of going on when it reacted to this page.
+    pub foretold: Option<Decision>,
     /// Why the session ended, once it has.
     pub exit: Option<ExitReason>,
+    /// In the agent's words.
+    pub exit_text: Text,
     /// Everything that happened, in order.
     pub events: Vec<Event>,
 }
@@ -56,7 +88,12 @@ impl SessionState {
             feedback: Vec::new(),
             mood,
             outcomes: Vec::new(),
+            stage: Stage::Turn,
+            is_waiting: false,
+            arrived: None,
+            foretold: None,
             exit: None,
+            exit_text: Text::Borrowed(""),
             events: Vec::new(),
         }
     }
@@ -67,8 +104,14 @@ impl SessionState {
     }
 
     /// Ends the session because a step failed; nothing is invented in its place.
-    pub fn fail(&mut self, agent: AgentId, step: &'static str, cause: impl Into<crate::event::Text>) {
+    pub fn fail(&mut self, agent: AgentId, step: &'static str, cause: impl Into<Text>) {
         self.log(agent, What::Failure { step: step.into(), cause: cause.into() });
-        self.exit = Some(ExitReason::Failure);
+        self.leave(ExitReason::Failure);
+    }
+
+    /// Ends the session.
+    pub fn leave(&mut self, reason: ExitReason) {
+        self.exit = Some(reason);
+        self.stage = Stage::Leave;
     }
 }

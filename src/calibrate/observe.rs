@@ -112,7 +112,7 @@ pub fn relive(recorded: &Recorded, profile: &Profile, facts: &Facts, tells_looks
             None => Mood::NEUTRAL.satisfaction,
         };
         // How tired the agent is follows from page and person; the fit puts it in.
-        memory.reflect(page.number, Mood { satisfaction, fatigue: 0.0 });
+        memory.reflect(page.number, Mood { satisfaction, fatigue: 0.0 }, "".into());
         let ratings: Vec<Option<u8>> = page.slots.iter().map(|slot| slot.rating).collect();
         seen.ratings.extend(
             items

@@ -12,6 +12,7 @@ use crate::event::read::{DenseIds, for_each_session};
 use crate::event::recorded::{self, Recorded};
 use crate::event::{ExitReason, Session};
 use crate::experiment::prepare::Prepared;
+use crate::llm::client::Client;
 use crate::progress::Progress;
 use crate::scenario::Scenario;
 use sha2::{Digest, Sha256};
@@ -50,7 +51,7 @@ pub fn read(
         // One agent a person, so that agents are numbered as people are.
         scenario.file.population.n_agents = 0;
     }
-    let prepared = Prepared::new(&scenario, base_dir, progress)?;
+    let prepared = Prepared::new(&scenario, base_dir, &Client::none(), progress)?;
     let (sessions, about, sha256) = match (source.kind, &record) {
         (SourceKind::Sessions, Some(path)) => {
             let calls = source.calls.as_ref().map(|path| base_dir.join(path));

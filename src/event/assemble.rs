@@ -21,6 +21,8 @@ pub(super) enum Told {
     Interview { satisfaction: u8 },
     /// Something failed.
     Failure,
+    /// Nothing that a session is made of.
+    Aside,
 }
 
 /// The sessions told by events in memory, in the order in which they begin.
@@ -48,9 +50,10 @@ fn told(what: &What) -> Told {
         What::Watch { slot, .. } => Told::Watch { slot: Some(slot) },
         What::Rating { slot, rating, .. } => Told::Rating { slot: Some(slot), rating: Some(rating) },
         What::Reflection { satisfaction, fatigue, .. } => Told::Reflection { satisfaction, fatigue },
-        What::Exit { reason } => Told::Exit(reason),
+        What::Exit { reason, .. } => Told::Exit(reason),
         What::Interview { satisfaction, .. } => Told::Interview { satisfaction },
         What::Failure { .. } => Told::Failure,
+        What::Forgetting { .. } => Told::Aside,
     }
 }
 
@@ -89,6 +92,7 @@ impl Session {
             Told::Exit(reason) => self.exit = Some(reason),
             Told::Interview { satisfaction } => self.satisfaction = Some(satisfaction),
             Told::Failure => self.n_failures += 1,
+            Told::Aside => {}
         }
         Ok(())
     }
@@ -125,7 +129,7 @@ mod tests {
             event(3, 1, watch),
             event(3, 1, rating),
             event(3, 1, What::Reflection { satisfaction: 0.5, fatigue: 0.1, text: "fine".into() }),
-            event(3, 1, What::Exit { reason: ExitReason::Left }),
+            event(3, 1, What::Exit { reason: ExitReason::Left, text: "".into() }),
             event(3, 1, What::Interview { satisfaction: 6, text: "so so".into() }),
             event(5, 1, shown(0, 8)),
             event(5, 1, What::Failure { step: "watch".into(), cause: "silence".into() }),

@@ -71,10 +71,17 @@ pub enum What {
         /// In words.
         text: Text,
     },
+    /// Memories had to be left out of what the agent was asked, for want of room.
+    Forgetting {
+        /// How many, in words.
+        text: Text,
+    },
     /// The session ended.
     Exit {
         /// Why.
         reason: ExitReason,
+        /// Why, in the agent's words; empty where it gave none.
+        text: Text,
     },
     /// The interview after the exit.
     Interview {

@@ -196,6 +196,7 @@ fn told(columns: &Row<'_>, k: usize, kind: &str, item: Option<ItemId>) -> Result
         }
         ("interview", _) => Told::Interview { satisfaction: columns.satisfaction.value(k) as u8 },
         ("failure", _) => Told::Failure,
+        ("forgetting", _) => Told::Aside,
         _ => return Err(format!("unknown event {kind:?}")),
     })
 }

@@ -209,7 +209,13 @@ fn cells<'a>(what: &'a What, raw: &'a dyn RawIds) -> Cells<'a> {
             text: Some(text),
             ..Cells::default()
         },
-        What::Exit { reason } => Cells { event: "exit", reason: Some(reason.name()), ..Cells::default() },
+        What::Forgetting { text } => Cells { event: "forgetting", text: Some(text), ..Cells::default() },
+        What::Exit { reason, text } => Cells {
+            event: "exit",
+            reason: Some(reason.name()),
+            text: (!text.is_empty()).then_some(text),
+            ..Cells::default()
+        },
         What::Interview { satisfaction, text } => Cells {
             event: "interview",
             satisfaction: Some(f32::from(*satisfaction)),

@@ -14,9 +14,11 @@ mod truth;
 
 pub use simulate::tunnel;
 
+use crate::agent::behavior::BehaviorError;
 use crate::agent::taste::TasteError;
 use crate::dataset::DatasetError;
 use crate::event::EventError;
+use crate::llm::client::Client;
 use crate::metric::subjects::SubjectsError;
 use crate::progress::Progress;
 use crate::recommender::RecommendError;
@@ -49,6 +51,9 @@ pub enum RunError {
     /// Taste could not be built.
     #[error(transparent)]
     Taste(#[from] TasteError),
+    /// Agents cannot act, or can act no more.
+    #[error(transparent)]
+    Behavior(#[from] BehaviorError),
     /// A recommender failed.
     #[error("arm {arm}")]
     Recommend {
@@ -110,6 +115,7 @@ impl RunError {
                 | RunError::NotARun { .. }
                 | RunError::NothingObserved(_)
                 | RunError::Empty { .. }
+                | RunError::Behavior(BehaviorError::BadInput(_) | BehaviorError::Record(_))
                 | RunError::Recommend {
                     source: RecommendError::BadModel { .. } | RecommendError::Io { .. },
                     ..
@@ -121,7 +127,7 @@ impl RunError {
 /// Runs a scenario into a folder. On success the folder is complete and its path is in `options.out`.
 pub fn run(scenario: &Scenario, options: &RunOptions<'_>) -> Result<(), RunError> {
     let mut clock = manifest::Clock::start();
-    let prepared = Prepared::new(scenario, options.base_dir, options.progress)?;
+    let prepared = Prepared::new(scenario, options.base_dir, &Client::none(), options.progress)?;
     clock.lap("prepare");
     // Every arm is fitted or loaded before the folder is touched: bad input costs no earlier run.
     let mut first = Vec::new();

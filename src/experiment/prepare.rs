@@ -2,18 +2,19 @@
 //! Must not know any recommender.
 
 use super::RunError;
-use crate::agent::behavior::Behavior;
+use crate::agent::behavior::{Behavior, BehaviorError, Setting};
 use crate::agent::facts::Facts;
 use crate::agent::profile::{self, Agents};
 use crate::agent::taste::{Taste, TasteEvidence, TasteSource};
 use crate::dataset::{Dataset, Interaction, Interactions, LoadContext, Split, split};
 use crate::id::{ItemId, UserId};
+use crate::llm::client::Client;
 use crate::metric::{AgentRecord, Catalogue, CatalogueItem, Population};
 use crate::progress::Progress;
 use crate::rng::Streams;
 use crate::scenario::Scenario;
 use crate::scenario::file::{Candidates, SessionSection, SplitPart};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What all arms share.
@@ -36,6 +37,12 @@ pub struct Prepared {
     pub facts: Arc<Facts>,
     /// How they behave.
     pub behavior: Arc<dyn Behavior>,
+    /// The interactions that traits and taste are built from.
+    pub evidence: Interactions,
+    /// Where relative paths of the scenario start.
+    pub base_dir: PathBuf,
+    /// The way to language models.
+    pub llm: Arc<Client>,
     /// What each person is never shown.
     pub known: Arc<Interactions>,
     /// What is held out of each person.
@@ -62,27 +69,42 @@ pub fn load(
 }
 
 impl Prepared {
-    /// Loads, splits, draws the population and builds its taste.
-    pub fn new(scenario: &Scenario, base_dir: &Path, progress: &dyn Progress) -> Result<Self, RunError> {
+    /// Loads, splits, draws the population and builds its taste; `llm` is what agents ask who think with
+    /// a language model.
+    pub fn new(
+        scenario: &Scenario,
+        base_dir: &Path,
+        llm: &Arc<Client>,
+        progress: &dyn Progress,
+    ) -> Result<Self, RunError> {
         let streams = Streams::new(scenario.file.seed);
         progress.begin("load data", 0);
         let (dataset, split) = load(scenario, base_dir, progress)?;
         progress.end();
         progress.begin("prepare agents", 0);
         let section = &scenario.file.population;
-        let n_agents = if section.n_agents == 0 { dataset.n_users() } else { section.n_agents as usize };
+        let n_agents = section.n_agents as usize;
         let evidence = match section.taste_evidence {
             TasteEvidence::All => dataset.all(),
             TasteEvidence::Train => split.train.clone(),
         };
-        let agents = profile::population(&dataset, &evidence, n_agents, section.jitter.0, streams);
+        let people = scenario.behavior.people(&dataset, base_dir)?;
+        let draw = profile::Draw { n_agents, people: people.as_deref(), jitter: section.jitter.0 };
+        let agents = profile::population(&dataset, &evidence, &draw, streams);
         let taste = Taste::build(&dataset, &split, section.taste, section.taste_evidence, streams)?;
         let facts = Facts::new(&dataset, &evidence, taste);
         let facts = Arc::new(match section.taste.resolve(&dataset) {
             TasteSource::Observed => facts.without_quality(),
             _ => facts,
         });
-        let behavior = scenario.behavior.begin(facts.clone(), streams);
+        let behavior = scenario.behavior.begin(&Setting {
+            facts: facts.clone(),
+            streams,
+            dataset: &dataset,
+            evidence: &evidence,
+            base_dir,
+            llm: llm.clone(),
+        })?;
         let session = &scenario.file.session;
         let known = never_shown(&dataset, &split, session)?;
         let held_out = held_out(&dataset, &split, session, &known);
@@ -98,9 +120,26 @@ impl Prepared {
             taste_evidence: section.taste_evidence,
             facts,
             behavior,
+            evidence,
+            base_dir: base_dir.to_owned(),
+            llm: llm.clone(),
             agents,
             split,
             dataset,
+        })
+    }
+}
+
+impl Prepared {
+    /// The behaviour once more in this world, with luck of its own.
+    pub fn begin(&self, scenario: &Scenario, luck: Streams) -> Result<Arc<dyn Behavior>, BehaviorError> {
+        scenario.behavior.begin(&Setting {
+            facts: self.facts.clone(),
+            streams: luck,
+            dataset: &self.dataset,
+            evidence: &self.evidence,
+            base_dir: &self.base_dir,
+            llm: self.llm.clone(),
         })
     }
 }

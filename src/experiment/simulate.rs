@@ -10,11 +10,11 @@ use crate::dataset::{Interaction, Interactions, Split};
 use crate::event::write::{EventWriter, RawIds};
 use crate::event::{Event, EventError, What};
 use crate::id::{AgentId, ItemId, UserId};
-use crate::recommender::{RecommendError, Recommender};
+use crate::recommender::Recommender;
 use crate::report::manifest::{ArmInfo, FitInfo};
 use crate::scenario::file::MemorySwitch;
 use crate::scenario::{Arm, Scenario};
-use crate::world::{SessionRules, Tunnel};
+use crate::world::{SessionRules, Tunnel, WorldError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -80,7 +80,10 @@ pub fn arm(
             None => fitted(prepared, arm, &split, round, options, clock)?,
         };
         info.fits.push(model.info);
-        let tunnel = tunnel(scenario, prepared, model.recommender.into(), known, round);
+        let mut tunnel = tunnel(scenario, prepared, model.recommender.into(), known, round);
+        if let Some(behavior) = tunnel.behavior.in_arm(&arm.name) {
+            tunnel.behavior = behavior;
+        }
         let mut watched = Vec::new();
         let n_agents = prepared.agents.profiles.len();
         progress.begin(&format!("simulate {}", arm.name), n_agents as u64);
@@ -125,13 +128,13 @@ fn count_failures(events: &[Event], failures: &mut Failures) {
 
 /// Why simulating stopped.
 enum Stopped {
-    Recommend(RecommendError),
+    World(WorldError),
     Event(EventError),
 }
 
-impl From<RecommendError> for Stopped {
-    fn from(error: RecommendError) -> Self {
-        Stopped::Recommend(error)
+impl From<WorldError> for Stopped {
+    fn from(error: WorldError) -> Self {
+        Stopped::World(error)
     }
 }
 
@@ -144,7 +147,10 @@ impl From<EventError> for Stopped {
 impl Stopped {
     fn of(self, arm: &str) -> RunError {
         match self {
-            Stopped::Recommend(source) => RunError::Recommend { arm: arm.to_owned(), source },
+            Stopped::World(WorldError::Recommend(source)) => {
+                RunError::Recommend { arm: arm.to_owned(), source }
+            }
+            Stopped::World(WorldError::Behavior(source)) => RunError::Behavior(source),
             Stopped::Event(source) => RunError::Event(source),
         }
     }

@@ -35,6 +35,7 @@ use crate::event::Session;
 use crate::experiment::folder::RunFolder;
 use crate::experiment::prepare::Prepared;
 use crate::experiment::{RunError, fit, scenario_text};
+use crate::llm::client::Client;
 use crate::metric::subjects::SubjectsError;
 use crate::progress::Progress;
 use crate::recommender::{RecommendError, Recommender};
@@ -243,7 +244,7 @@ pub fn run(scenario: &mut Scenario, options: &ValidateOptions<'_>) -> Result<Val
     }
     let scenario = &*scenario;
     let arms = candidates(scenario, options)?;
-    let prepared = Prepared::new(scenario, options.base_dir, options.progress)?;
+    let prepared = Prepared::new(scenario, options.base_dir, &Client::none(), options.progress)?;
     let mut found = Validation { subject: subject(scenario, &prepared), ..Validation::default() };
     if let Some(path) = options.against {
         let (comparison, realism) = against(path, scenario, &prepared, &arms, options)?;

@@ -127,6 +127,7 @@ pub fn check(prepared: &Prepared, n_replicates: u32) -> Option<PeopleCheck> {
                 page: 1,
                 items: &items,
                 outcomes: &[],
+                foretold: None,
             })
             .collect();
         let answers = prepared.behavior.would_rate(&visits)?;

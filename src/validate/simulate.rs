@@ -6,13 +6,13 @@ use crate::agent::profile::Profile;
 use crate::event::Session;
 use crate::event::assemble;
 use crate::experiment::prepare::Prepared;
-use crate::experiment::tunnel;
+use crate::experiment::{RunError, tunnel};
 use crate::metric::Setting;
 use crate::progress::Quiet;
 use crate::recommender::{Ranked, RecommendError, Recommender, Request};
 use crate::rng::{Purpose, Streams};
 use crate::scenario::Scenario;
-use crate::world::SessionRules;
+use crate::world::{SessionRules, WorldError};
 use rand::RngExt;
 use rayon::prelude::*;
 use std::path::Path;
@@ -55,7 +55,7 @@ impl Stage<'_> {
     ) -> Result<Vec<Session>, ValidateError> {
         let known = self.prepared.known.clone();
         let mut tunnel = tunnel(self.scenario, self.prepared, recommender.clone(), known, 0);
-        tunnel.behavior = self.scenario.behavior.begin(self.prepared.facts.clone(), luck);
+        tunnel.behavior = self.prepared.begin(self.scenario, luck).map_err(RunError::from)?;
         tunnel.streams = luck;
         tunnel.rules = rules;
         let mut sessions = Vec::with_capacity(self.profiles.len());
@@ -65,7 +65,10 @@ impl Stage<'_> {
                 sessions.extend(assemble::sessions(events));
                 Ok(())
             })
-            .map_err(|source| ValidateError::recommend(arm, source))?;
+            .map_err(|source| match source {
+                WorldError::Recommend(source) => ValidateError::recommend(arm, source),
+                WorldError::Behavior(source) => RunError::from(source).into(),
+            })?;
         Ok(sessions)
     }
 

@@ -7,7 +7,7 @@
 pub mod schedule;
 mod systems;
 
-use crate::agent::behavior::Behavior;
+use crate::agent::behavior::{Behavior, BehaviorError};
 use crate::agent::memory::{Memory, Mood};
 use crate::agent::profile::Profile;
 use crate::agent::session::{Browsing, SessionState};
@@ -79,14 +79,30 @@ pub struct Tunnel {
     pub round: u32,
 }
 
-/// The first failure of a recommender in this tick, for the loop to stop on.
+/// Why a simulation cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// A recommender failed, and the rules say to stop.
+    #[error(transparent)]
+    Recommend(#[from] RecommendError),
+    /// Agents can act no more.
+    #[error(transparent)]
+    Behavior(#[from] BehaviorError),
+}
+
+/// The first reason to stop in this tick.
 #[derive(Resource, Default)]
-struct Trouble(Option<RecommendError>);
+struct Trouble(Option<WorldError>);
+
+/// How many sessions ended in this tick.
+#[derive(Resource, Default)]
+struct Departed(u64);
 
 impl Tunnel {
     /// Simulates everybody, `cohort_size` agents at a time, and hands each cohort's events to
-    /// `take`, sorted by agent. The events do not depend on `cohort_size` or the number of threads.
-    pub fn simulate<E: From<RecommendError>>(
+    /// `take`, sorted by agent. The events do not depend on `cohort_size` or the number of threads,
+    /// nor on the order in which answers come.
+    pub fn simulate<E: From<WorldError>>(
         &self,
         profiles: &[Profile],
         cohort_size: usize,
@@ -94,28 +110,28 @@ impl Tunnel {
         mut take: impl FnMut(&[Event]) -> Result<(), E>,
     ) -> Result<(), E> {
         for cohort in profiles.chunks(cohort_size) {
-            take(&self.simulate_cohort(cohort)?)?;
-            progress.advance(cohort.len() as u64, "");
+            take(&self.simulate_cohort(cohort, progress)?)?;
         }
         Ok(())
     }
 
-    /// Runs page ticks until nobody browses any more.
-    fn simulate_cohort(&self, cohort: &[Profile]) -> Result<Vec<Event>, RecommendError> {
+    /// Runs page ticks until every session is over.
+    fn simulate_cohort(&self, cohort: &[Profile], progress: &dyn Progress) -> Result<Vec<Event>, WorldError> {
         let mut world = World::new();
         world.insert_resource(self.clone());
         world.init_resource::<Trouble>();
+        world.init_resource::<Departed>();
         let entities = self.admit(cohort, &mut world);
         let mut page_tick = schedule::page_tick();
-        let mut interviews = schedule::interviews();
         let mut browsing = world.query_filtered::<Entity, bevy_ecs::query::With<Browsing>>();
         while browsing.iter(&world).next().is_some() {
             page_tick.run(&mut world);
             if let Some(error) = world.resource_mut::<Trouble>().0.take() {
                 return Err(error);
             }
+            let n_departed = std::mem::take(&mut world.resource_mut::<Departed>().0);
+            progress.advance(n_departed, &self.behavior.remark());
         }
-        interviews.run(&mut world);
         Ok(collect_events(&mut world, entities))
     }
 

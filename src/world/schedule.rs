@@ -1,5 +1,9 @@
 //! One page tick, on one screen: the protocol of a session as an explicit chain of systems.
 //!
+//! Agents whose answers come at once go through a whole page in a tick. Those who have to wait for
+//! a language model stay at their stage, and move on in the tick in which their answer has come,
+//! whatever the others do: nobody waits for the slowest.
+//!
 //! The chain is single-threaded; parallelism is inside the batches (scoring, choosing). Two
 //! systems that touch the same data without an order between them are an error, not a race.
 
@@ -12,16 +16,13 @@ use bevy_ecs::schedule::{
 #[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct PageTick;
 
-/// The schedule that interviews everybody who has left.
-#[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Interviews;
-
-/// One page for everybody who still browses.
+/// A step further for everybody who can make one.
 pub fn page_tick() -> Schedule {
     let mut schedule = strict(PageTick);
     schedule.add_systems(
         (
-            systems::turn_page,  // everybody who browses is on the next page
+            systems::arrive,     // answers that were on their way
+            systems::turn_page,  // whoever went on is on the next page
             systems::ask,        // 1. the recommender ranks, once a session or on every page
             systems::present,    // 2. the page is laid out, slot by slot
             systems::react,      // 3. the agent aligns, watches and rates
@@ -29,16 +30,11 @@ pub fn page_tick() -> Schedule {
             systems::reflect,    // 5. enough has happened: satisfaction and fatigue are written down
             systems::stay_or_go, // 6. next page or exit
             systems::leave,      // those who exit stop browsing
+            systems::interview,  // and are asked how it was
+            systems::depart,     // whose session is over
         )
             .chain(),
     );
-    schedule
-}
-
-/// The interview after the exit.
-pub fn interviews() -> Schedule {
-    let mut schedule = strict(Interviews);
-    schedule.add_systems(systems::interview);
     schedule
 }
 

@@ -1,11 +1,11 @@
 //! The systems of a page tick. Each gathers its agents in `AgentId` order, works on the
 //! batch, and writes the outcome back. Must not know arms, files or metrics.
 
-use super::{OnError, Presentation, Trouble, Tunnel};
-use crate::agent::behavior::{Reaction, Step, Visit};
+use super::{Departed, OnError, Presentation, Trouble, Tunnel};
+use crate::agent::behavior::{Answer, Arrival, Arrived, Reaction, Step, Visit};
 use crate::agent::memory::{Factual, Memory};
 use crate::agent::profile::Profile;
-use crate::agent::session::{Browsing, SessionState};
+use crate::agent::session::{Browsing, SessionState, Stage};
 use crate::event::{ExitReason, What};
 use crate::id::{ItemId, UserId};
 use crate::recommender::{Feedback, Request};
@@ -22,21 +22,82 @@ type Everything<'a> = (&'a Profile, &'a mut Memory, &'a mut SessionState);
 /// Agents gathered for one system.
 type Gathered<'a> = Vec<(&'a Profile, Mut<'a, Memory>, Mut<'a, SessionState>)>;
 
-/// The agents of a query that still take part, in `AgentId` order: table order is not to be relied on.
-fn in_agent_order<'a>(
+/// The agents of a query that are at this stage, in `AgentId` order: table order is not to be relied on.
+fn at_stage<'a>(
+    stage: Stage,
     agents: impl Iterator<Item = (&'a Profile, Mut<'a, Memory>, Mut<'a, SessionState>)>,
 ) -> Gathered<'a> {
-    let mut gathered: Gathered<'a> = agents.filter(|(_, _, session)| session.exit.is_none()).collect();
+    let mut gathered: Gathered<'a> = agents.filter(|(_, _, session)| session.stage == stage).collect();
     gathered.sort_by_key(|(profile, _, _)| profile.agent);
     gathered
 }
 
-/// Moves everybody to the next page.
+/// Asks those gathered who are not waiting yet, and takes the answers that are there: each with its
+/// place among the gathered. Whoever has to wait is marked so.
+fn answered<T>(
+    gathered: &mut Gathered<'_>,
+    ask: impl FnOnce(&[Visit<'_>]) -> Vec<Answer<T>>,
+    of_this_step: fn(Arrived) -> Option<Step<T>>,
+) -> Vec<(usize, Step<T>)> {
+    let asking: Vec<usize> = (0..gathered.len()).filter(|&k| !gathered[k].2.is_waiting).collect();
+    let answers = ask(&asking.iter().map(|&k| visit(&gathered[k])).collect::<Vec<_>>());
+    assert_eq!(answers.len(), asking.len(), "a behaviour answers every visit");
+    let mut steps = Vec::with_capacity(gathered.len());
+    for (k, (_, _, session)) in gathered.iter_mut().enumerate() {
+        if let Some(arrived) = session.arrived.take() {
+            session.is_waiting = false;
+            steps.push((k, of_this_step(arrived).expect("an answer to the step that was asked")));
+        }
+    }
+    for (k, answer) in asking.into_iter().zip(answers) {
+        let (profile, _, session) = &mut gathered[k];
+        match answer {
+            Answer::Now(step) => steps.push((k, step)),
+            Answer::Later { n_forgotten } => {
+                session.is_waiting = true;
+                if n_forgotten > 0 {
+                    let text = format!("{n_forgotten} memories left out for want of room");
+                    session.log(profile.agent, What::Forgetting { text: text.into() });
+                }
+            }
+        }
+    }
+    steps
+}
+
+/// Hands out the answers that have come; where everybody waits, waits for the first.
+pub(super) fn arrive(
+    tunnel: Res<Tunnel>,
+    mut trouble: ResMut<Trouble>,
+    mut agents: Query<(&Profile, &mut SessionState), With<Browsing>>,
+) {
+    let wait = agents.iter().all(|(_, session)| session.is_waiting);
+    let mut arrivals: Vec<Arrival> = match tunnel.behavior.arrivals(wait) {
+        Ok(arrivals) => arrivals,
+        Err(error) => {
+            trouble.0.get_or_insert(error.into());
+            return;
+        }
+    };
+    if arrivals.is_empty() {
+        return;
+    }
+    arrivals.sort_by_key(|arrival| arrival.agent);
+    for (profile, mut session) in agents.iter_mut().filter(|(_, session)| session.is_waiting) {
+        if let Ok(k) = arrivals.binary_search_by_key(&profile.agent, |arrival| arrival.agent) {
+            session.arrived = Some(arrivals[k].answer.clone());
+        }
+    }
+}
+
+/// Moves those who went on to the next page.
 pub(super) fn turn_page(mut agents: Query<&mut SessionState, With<Browsing>>) {
     for mut session in &mut agents {
-        session.page += 1;
-        session.on_page.clear();
-        session.scores.clear();
+        if session.stage == Stage::Turn {
+            session.page += 1;
+            session.on_page.clear();
+            session.scores.clear();
+        }
     }
 }
 
@@ -47,7 +108,7 @@ pub(super) fn ask(
     mut agents: Query<Everything<'static>, With<Browsing>>,
 ) {
     let adapts = tunnel.recommender.adapts_in_session();
-    let mut asking = in_agent_order(agents.iter_mut());
+    let mut asking = at_stage(Stage::Turn, agents.iter_mut());
     asking.retain(|(_, _, session)| adapts || session.page == 1);
     let n = tunnel.rules.items_per_page * if adapts { 1 } else { tunnel.rules.max_pages as usize };
     let requests: Vec<Request<'_>> =
@@ -56,7 +117,7 @@ pub(super) fn ask(
         OnError::Stop => match tunnel.recommender.recommend(&requests) {
             Ok(lists) => lists.into_iter().map(Ok).collect(),
             Err(error) => {
-                trouble.0 = Some(error);
+                trouble.0 = Some(error.into());
                 return;
             }
         },
@@ -89,16 +150,17 @@ fn request<'a>(tunnel: &'a Tunnel, profile: &Profile, session: &'a SessionState,
 pub(super) fn present(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, With<Browsing>>) {
     let per_page = tunnel.rules.items_per_page;
     let adapts = tunnel.recommender.adapts_in_session();
-    for (profile, _, session) in &mut in_agent_order(agents.iter_mut()) {
+    for (profile, _, session) in &mut at_stage(Stage::Turn, agents.iter_mut()) {
         let skip = if adapts { 0 } else { per_page * (session.page as usize - 1) };
         let end = session.ranked.items.len().min(skip + per_page);
         let mut order: Vec<usize> = (skip.min(end)..end).collect();
         if order.is_empty() {
             // The list has run dry: the session ends on the last page that had something.
             session.page -= 1;
-            session.exit = Some(ExitReason::CatalogueExhausted);
+            session.leave(ExitReason::CatalogueExhausted);
             continue;
         }
+        session.stage = Stage::React;
         if tunnel.rules.presentation == Presentation::Shuffled {
             let (agent, page) = (u64::from(profile.agent.0), session.page);
             order.shuffle(&mut tunnel.streams.stream(Purpose::Present, session.round, agent, page));
@@ -120,37 +182,46 @@ fn assert_page(tunnel: &Tunnel, user: UserId, session: &SessionState) {
     }
 }
 
-/// What each gathered agent has before it.
-fn visits<'a>(gathered: &'a Gathered<'_>) -> Vec<Visit<'a>> {
-    gathered
-        .iter()
-        .map(|(profile, memory, session)| Visit {
-            profile,
-            memory,
-            mood: session.mood,
-            round: session.round,
-            page: session.page,
-            items: &session.on_page,
-            outcomes: &session.outcomes,
-        })
-        .collect()
+/// What a gathered agent has before it.
+fn visit<'a>(
+    (profile, memory, session): &'a (&Profile, Mut<'_, Memory>, Mut<'_, SessionState>),
+) -> Visit<'a> {
+    Visit {
+        profile,
+        memory,
+        mood: session.mood,
+        round: session.round,
+        page: session.page,
+        items: &session.on_page,
+        outcomes: &session.outcomes,
+        foretold: session.foretold.as_ref(),
+    }
 }
 
 /// Align, watch, rate.
 pub(super) fn react(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, With<Browsing>>) {
-    let mut gathered = in_agent_order(agents.iter_mut());
-    let reactions = tunnel.behavior.react(&visits(&gathered));
-    assert_eq!(reactions.len(), gathered.len(), "a behaviour answers every visit");
-    for ((profile, _, session), reaction) in gathered.iter_mut().zip(reactions) {
+    let mut gathered = at_stage(Stage::React, agents.iter_mut());
+    let reactions = answered(
+        &mut gathered,
+        |visits| tunnel.behavior.react(visits),
+        |arrived| match arrived {
+            Arrived::Reaction(step) => Some(step),
+            _ => None,
+        },
+    );
+    for (k, reaction) in reactions {
+        let (profile, _, session) = &mut gathered[k];
         let n_slots = session.on_page.len();
         match reaction {
             Ok(reaction) => {
                 assert_eq!(reaction.slots.len(), n_slots, "a reaction has one entry a slot");
                 session.reaction = reaction;
+                session.foretold = session.reaction.decision.take();
+                session.stage = Stage::Remember;
             }
             Err(failure) => {
                 // What was shown stays in the log; what the agent did is not known.
-                session.reaction = Reaction { slots: vec![Default::default(); n_slots] };
+                session.reaction = Reaction { slots: vec![Default::default(); n_slots], decision: None };
                 log_exposures(&tunnel, profile, session);
                 session.fail(profile.agent, failure.step, failure.cause);
             }
@@ -160,7 +231,7 @@ pub(super) fn react(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, 
 
 /// Turns the page into log, feedback and factual memory.
 pub(super) fn remember(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, With<Browsing>>) {
-    for (profile, memory, session) in &mut in_agent_order(agents.iter_mut()) {
+    for (profile, memory, session) in &mut at_stage(Stage::Remember, agents.iter_mut()) {
         log_exposures(&tunnel, profile, session);
         log_reaction(profile, session);
         let session = &mut **session;
@@ -176,6 +247,7 @@ pub(super) fn remember(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static
             });
         }
         session.outcomes.push(session.reaction.outcome());
+        session.stage = Stage::Reflect;
     }
 }
 
@@ -215,18 +287,29 @@ fn log_reaction(profile: &Profile, session: &mut SessionState) {
 /// Lets those reflect to whom enough has happened.
 pub(super) fn reflect(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, With<Browsing>>) {
     let threshold = tunnel.behavior.reflection_threshold();
-    let mut gathered = in_agent_order(agents.iter_mut());
-    gathered.retain(|(_, memory, _)| memory.wants_reflection(threshold));
-    let reflections = tunnel.behavior.reflect(&visits(&gathered));
-    assert_eq!(reflections.len(), gathered.len(), "a behaviour answers every visit");
-    for ((profile, memory, session), reflection) in gathered.iter_mut().zip(reflections) {
+    let (mut gathered, indifferent): (Gathered<'_>, Gathered<'_>) =
+        at_stage(Stage::Reflect, agents.iter_mut())
+            .into_iter()
+            .partition(|(_, memory, _)| memory.wants_reflection(threshold));
+    indifferent.into_iter().for_each(|(_, _, mut session)| session.stage = Stage::Decide);
+    let reflections = answered(
+        &mut gathered,
+        |visits| tunnel.behavior.reflect(visits),
+        |arrived| match arrived {
+            Arrived::Reflection(step) => Some(step),
+            _ => None,
+        },
+    );
+    for (k, reflection) in reflections {
+        let (profile, memory, session) = &mut gathered[k];
         match reflection {
             Ok(reflection) => {
                 let mood = reflection.mood;
                 session.mood = mood;
-                memory.reflect(session.page, mood);
+                memory.reflect(session.page, mood, reflection.text.clone());
                 let (satisfaction, fatigue) = (mood.satisfaction, mood.fatigue);
                 session.log(profile.agent, What::Reflection { satisfaction, fatigue, text: reflection.text });
+                session.stage = Stage::Decide;
             }
             Err(failure) => session.fail(profile.agent, failure.step, failure.cause),
         }
@@ -235,41 +318,54 @@ pub(super) fn reflect(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>
 
 /// Next page or exit.
 pub(super) fn stay_or_go(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, With<Browsing>>) {
-    let mut gathered = in_agent_order(agents.iter_mut());
-    let decisions = tunnel.behavior.goes_on(&visits(&gathered));
-    assert_eq!(decisions.len(), gathered.len(), "a behaviour answers every visit");
-    for ((profile, _, session), goes_on) in gathered.iter_mut().zip(decisions) {
-        match goes_on {
-            Ok(false) => session.exit = Some(ExitReason::Left),
-            Ok(true) if session.page == tunnel.rules.max_pages => session.exit = Some(ExitReason::MaxPages),
-            Ok(true) => {}
+    let mut gathered = at_stage(Stage::Decide, agents.iter_mut());
+    let decisions = answered(
+        &mut gathered,
+        |visits| tunnel.behavior.decide(visits),
+        |arrived| match arrived {
+            Arrived::Decision(step) => Some(step),
+            _ => None,
+        },
+    );
+    for (k, decision) in decisions {
+        let (profile, _, session) = &mut gathered[k];
+        match decision {
+            Ok(decision) if !decision.goes_on => {
+                session.exit_text = decision.text;
+                session.leave(ExitReason::Left);
+            }
+            Ok(_) if session.page == tunnel.rules.max_pages => session.leave(ExitReason::MaxPages),
+            Ok(_) => session.stage = Stage::Turn,
             Err(failure) => session.fail(profile.agent, failure.step, failure.cause),
         }
     }
 }
 
-/// Logs the exits and takes those agents out of the loop.
-pub(super) fn leave(
-    mut commands: Commands<'_, '_>,
-    mut agents: Query<(Entity, &Profile, &mut SessionState), With<Browsing>>,
-) {
-    for (entity, profile, mut session) in &mut agents {
-        if let Some(reason) = session.exit {
-            session.log(profile.agent, What::Exit { reason });
-            commands.entity(entity).remove::<Browsing>();
-        }
+/// Logs the exits. Whoever failed, or was never shown anything, is not interviewed.
+pub(super) fn leave(mut agents: Query<Everything<'static>, With<Browsing>>) {
+    for (profile, _, session) in &mut at_stage(Stage::Leave, agents.iter_mut()) {
+        let reason = session.exit.expect("whoever leaves has a reason");
+        let text = std::mem::take(&mut session.exit_text);
+        session.log(profile.agent, What::Exit { reason, text });
+        let is_heard = reason != ExitReason::Failure && !session.shown.is_empty();
+        session.stage = if is_heard { Stage::Interview } else { Stage::Done };
     }
 }
 
-/// Interviews everybody whose session did not fail.
-pub(super) fn interview(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>>) {
-    let mut gathered: Gathered<'_> =
-        agents.iter_mut().filter(|(_, _, session)| session.exit != Some(ExitReason::Failure)).collect();
-    gathered.retain(|(_, _, session)| !session.shown.is_empty());
-    gathered.sort_by_key(|(profile, _, _)| profile.agent);
-    let interviews: Vec<Step<_>> = tunnel.behavior.interview(&visits(&gathered));
-    assert_eq!(interviews.len(), gathered.len(), "a behaviour answers every visit");
-    for ((profile, _, session), interview) in gathered.iter_mut().zip(interviews) {
+/// Interviews those who have left.
+pub(super) fn interview(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, With<Browsing>>) {
+    let mut gathered = at_stage(Stage::Interview, agents.iter_mut());
+    let interviews = answered(
+        &mut gathered,
+        |visits| tunnel.behavior.interview(visits),
+        |arrived| match arrived {
+            Arrived::Interview(step) => Some(step),
+            _ => None,
+        },
+    );
+    for (k, interview) in interviews {
+        let (profile, _, session) = &mut gathered[k];
+        session.stage = Stage::Done;
         match interview {
             Ok(interview) => {
                 let satisfaction = interview.satisfaction;
@@ -278,6 +374,20 @@ pub(super) fn interview(tunnel: Res<Tunnel>, mut agents: Query<Everything<'stati
             }
             Err(failure) => session
                 .log(profile.agent, What::Failure { step: failure.step.into(), cause: failure.cause.into() }),
+        }
+    }
+}
+
+/// Takes those whose session is over out of the loop.
+pub(super) fn depart(
+    mut commands: Commands<'_, '_>,
+    mut departed: ResMut<Departed>,
+    agents: Query<(Entity, &SessionState), With<Browsing>>,
+) {
+    for (entity, session) in &agents {
+        if session.stage == Stage::Done {
+            commands.entity(entity).remove::<Browsing>();
+            departed.0 += 1;
         }
     }
 }

@@ -17,7 +17,8 @@ pub mod watch;
 pub use parameters::{ChoiceParameters, STEPS};
 
 use super::{
-    Behavior, BehaviorKind, BehaviorPlan, Interview, Reaction, Reflection, SlotReaction, Step, Visit,
+    Answer, Behavior, BehaviorError, BehaviorKind, BehaviorPlan, Decision, Interview, Reaction, Reflection,
+    Setting, SlotReaction, Step, Visit,
 };
 use crate::agent::facts::Facts;
 use crate::agent::memory::Mood;
@@ -82,8 +83,9 @@ impl BehaviorPlan for ChoiceParameters {
         }
     }
 
-    fn begin(&self, facts: Arc<Facts>, streams: Streams) -> Arc<dyn Behavior> {
-        Arc::new(ChoiceModel { parameters: self.clone(), facts, streams })
+    fn begin(&self, setting: &Setting<'_>) -> Result<Arc<dyn Behavior>, BehaviorError> {
+        let (facts, streams) = (setting.facts.clone(), setting.streams);
+        Ok(Arc::new(ChoiceModel { parameters: self.clone(), facts, streams }))
     }
 }
 
@@ -125,7 +127,7 @@ impl ChoiceModel {
             slots[prospect.slot].watched = true;
             slots[prospect.slot].rating = Some((rating, feeling(rating)));
         }
-        Reaction { slots }
+        Reaction { slots, decision: None }
     }
 
     /// Which of the fitting items are watched.
@@ -172,22 +174,22 @@ impl ChoiceModel {
 }
 
 impl Behavior for ChoiceModel {
-    fn react(&self, visits: &[Visit<'_>]) -> Vec<Step<Reaction>> {
+    fn react(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reaction>> {
         each(visits, |visit| self.react_to(visit))
     }
 
-    fn reflect(&self, visits: &[Visit<'_>]) -> Vec<Step<Reflection>> {
+    fn reflect(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reflection>> {
         each(visits, |visit| {
             let mood = self.mood_after(visit);
             Reflection { mood, text: stock_taking(mood) }
         })
     }
 
-    fn goes_on(&self, visits: &[Visit<'_>]) -> Vec<Step<bool>> {
-        each(visits, |visit| !self.leaves(visit))
+    fn decide(&self, visits: &[Visit<'_>]) -> Vec<Answer<Decision>> {
+        each(visits, |visit| Decision { goes_on: !self.leaves(visit), text: "".into() })
     }
 
-    fn interview(&self, visits: &[Visit<'_>]) -> Vec<Step<Interview>> {
+    fn interview(&self, visits: &[Visit<'_>]) -> Vec<Answer<Interview>> {
         each(visits, |visit| self.interview_of(visit))
     }
 
@@ -196,21 +198,23 @@ impl Behavior for ChoiceModel {
     }
 
     fn would_rate(&self, visits: &[Visit<'_>]) -> Option<Vec<Step<Vec<u8>>>> {
-        Some(each(visits, |visit| {
+        let rated = visits.iter().map(|visit| {
             let person = Person::of(visit.profile);
             let mut luck = self.stream(Purpose::Rate, visit);
             let rate = |(slot, &item)| {
                 let prospect = Prospect::of(slot, item, visit.profile, visit.memory, visit.page, &self.facts);
                 self.parameters.rating.rate(person, prospect, luck.random())
             };
-            visit.items.iter().enumerate().map(rate).collect()
-        }))
+            Ok(visit.items.iter().enumerate().map(rate).collect())
+        });
+        Some(rated.collect())
     }
 }
 
 /// Answers every visit, in parallel, in visit order.
-fn each<T: Send>(visits: &[Visit<'_>], answer: impl Fn(&Visit<'_>) -> T + Sync) -> Vec<Step<T>> {
-    visits.par_iter().with_min_len(VISITS_PER_TASK).map(|visit| Ok(answer(visit))).collect()
+fn each<T: Send>(visits: &[Visit<'_>], answer: impl Fn(&Visit<'_>) -> T + Sync) -> Vec<Answer<T>> {
+    let visits = visits.par_iter().with_min_len(VISITS_PER_TASK);
+    visits.map(|visit| Answer::Now(Ok(answer(visit)))).collect()
 }
 
 fn feeling(rating: u8) -> Text {

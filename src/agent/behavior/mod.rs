@@ -1,8 +1,8 @@
 //! How agents behave: page in, reaction out, in the six steps of a session.
 //!
-//! A behaviour answers batches, so that it may run them in parallel or send them to a
-//! language model. It must not know the arm, the recommender's scores or other agents, and
-//! every draw comes from the stream of (step, round, agent, page), so arms share their luck.
+//! A behaviour answers batches, so that it may run them in parallel, or send them to a language
+//! model and answer later. It must not know the recommender's scores or other agents, and every
+//! draw comes from the stream of (step, round, agent, page), so arms share their luck.
 
 pub mod choice;
 mod random;
@@ -10,10 +10,13 @@ mod random;
 use super::facts::Facts;
 use super::memory::{Memory, Mood};
 use super::profile::Profile;
+use crate::dataset::{Dataset, Interactions};
 use crate::event::Text;
-use crate::id::ItemId;
+use crate::id::{AgentId, ItemId, UserId};
+use crate::llm::client::Client;
 use crate::rng::Streams;
 use crate::scenario::params::Complaint;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What an agent has before it at one moment.
@@ -33,6 +36,8 @@ pub struct Visit<'a> {
     pub items: &'a [ItemId],
     /// What came of every page so far, the current one included once it has been seen.
     pub outcomes: &'a [PageOutcome],
+    /// What the agent has already said of going on, in the breath in which it reacted to this page.
+    pub foretold: Option<&'a Decision>,
 }
 
 /// What an agent did with one slot.
@@ -51,6 +56,8 @@ pub struct SlotReaction {
 pub struct Reaction {
     /// In slot order.
     pub slots: Vec<SlotReaction>,
+    /// Whether it will go on, where it says so in the same breath.
+    pub decision: Option<Decision>,
 }
 
 impl Reaction {
@@ -93,6 +100,15 @@ pub struct Reflection {
     pub text: Text,
 }
 
+/// Next page or exit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// To the next page (`true`) or out.
+    pub goes_on: bool,
+    /// Why, in words; empty where it gives no reason.
+    pub text: Text,
+}
+
 /// The exit interview.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Interview {
@@ -114,18 +130,84 @@ pub struct StepFailure {
 /// What a step came to, for one agent.
 pub type Step<T> = Result<T, StepFailure>;
 
-/// A way to behave. Every method answers one entry a visit, in visit order.
+/// What a step came to now, or that its answer is on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer<T> {
+    /// The answer.
+    Now(Step<T>),
+    /// It will be among the [`Behavior::arrivals`].
+    Later {
+        /// Memories that had to be left out of what the agent was asked, for want of room.
+        n_forgotten: u32,
+    },
+}
+
+/// An answer that was on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arrival {
+    /// Whose.
+    pub agent: AgentId,
+    /// To what, and what it came to.
+    pub answer: Arrived,
+}
+
+/// The answer to one step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Arrived {
+    /// To [`Behavior::react`].
+    Reaction(Step<Reaction>),
+    /// To [`Behavior::reflect`].
+    Reflection(Step<Reflection>),
+    /// To [`Behavior::decide`].
+    Decision(Step<Decision>),
+    /// To [`Behavior::interview`].
+    Interview(Step<Interview>),
+}
+
+/// Why agents cannot act at all.
+#[derive(Debug, thiserror::Error)]
+pub enum BehaviorError {
+    /// What the behaviour is made from cannot be used.
+    #[error("behavior: {0}")]
+    BadInput(String),
+    /// What it is made from cannot be read as a log of events.
+    #[error(transparent)]
+    Record(#[from] crate::event::EventError),
+    /// Nobody answers any more.
+    #[error("the agents' language model: {0}")]
+    Stopped(#[from] crate::llm::LlmError),
+}
+
+/// A way to behave. Every step answers one entry a visit, in visit order.
 pub trait Behavior: Send + Sync {
     /// Align, watch and rate.
-    fn react(&self, visits: &[Visit<'_>]) -> Vec<Step<Reaction>>;
+    fn react(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reaction>>;
     /// Take stock, for agents whose memory wants it.
-    fn reflect(&self, visits: &[Visit<'_>]) -> Vec<Step<Reflection>>;
-    /// Go to the next page (`true`) or exit.
-    fn goes_on(&self, visits: &[Visit<'_>]) -> Vec<Step<bool>>;
+    fn reflect(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reflection>>;
+    /// Go to the next page or exit.
+    fn decide(&self, visits: &[Visit<'_>]) -> Vec<Answer<Decision>>;
     /// The interview after the exit.
-    fn interview(&self, visits: &[Visit<'_>]) -> Vec<Step<Interview>>;
+    fn interview(&self, visits: &[Visit<'_>]) -> Vec<Answer<Interview>>;
     /// Accumulated importance at which an agent reflects.
     fn reflection_threshold(&self) -> f32;
+    /// The answers that were on their way and have come, each once. With `wait`, at least one: it is only
+    /// asked for while some are outstanding.
+    ///
+    /// # Errors
+    /// When nobody will answer any more; the run then stops.
+    fn arrivals(&self, wait: bool) -> Result<Vec<Arrival>, BehaviorError> {
+        let _ = wait;
+        Ok(Vec::new())
+    }
+    /// The same agents in front of the arm of this name, where that makes a difference to who they are.
+    fn in_arm(&self, arm: &str) -> Option<Arc<dyn Behavior>> {
+        let _ = arm;
+        None
+    }
+    /// A short live remark for the progress line.
+    fn remark(&self) -> String {
+        String::new()
+    }
     /// How every item on the page would be rated, 1..=5, had all of them been watched; `None` where this
     /// behaviour cannot be asked.
     fn would_rate(&self, visits: &[Visit<'_>]) -> Option<Vec<Step<Vec<u8>>>> {
@@ -134,12 +216,34 @@ pub trait Behavior: Send + Sync {
     }
 }
 
+/// The world a behaviour begins in.
+#[derive(Clone)]
+pub struct Setting<'a> {
+    /// What agents know.
+    pub facts: Arc<Facts>,
+    /// The run's randomness.
+    pub streams: Streams,
+    /// The data.
+    pub dataset: &'a Dataset,
+    /// The interactions that traits and taste are built from.
+    pub evidence: &'a Interactions,
+    /// Where relative paths of the scenario start.
+    pub base_dir: &'a Path,
+    /// The way to language models.
+    pub llm: Arc<Client>,
+}
+
 /// A checked behaviour, waiting for the world it will act in.
 pub trait BehaviorPlan: Send + Sync {
     /// What it is and whom it stands for, in a sentence: manifest and report repeat it.
     fn statement(&self) -> String;
+    /// The people it can act for, ascending; `None` for everybody.
+    fn people(&self, dataset: &Dataset, base_dir: &Path) -> Result<Option<Vec<UserId>>, BehaviorError> {
+        let _ = (dataset, base_dir);
+        Ok(None)
+    }
     /// The behaviour in this world.
-    fn begin(&self, facts: Arc<Facts>, streams: Streams) -> Arc<dyn Behavior>;
+    fn begin(&self, setting: &Setting<'_>) -> Result<Arc<dyn Behavior>, BehaviorError>;
 }
 
 /// A kind of behaviour: one unit struct a file, one entry in [`ALL`].

@@ -2,9 +2,9 @@
 //! can please it more than another; a difference between arms under it is an error.
 
 use super::{
-    Behavior, BehaviorKind, BehaviorPlan, Interview, Reaction, Reflection, SlotReaction, Step, Visit,
+    Answer, Behavior, BehaviorError, BehaviorKind, BehaviorPlan, Decision, Interview, Reaction, Reflection,
+    Setting, SlotReaction, Visit,
 };
-use crate::agent::facts::Facts;
 use crate::agent::memory::Mood;
 use crate::rng::{Purpose, Streams};
 use crate::scenario::params::{self, Complaint};
@@ -61,8 +61,8 @@ impl BehaviorPlan for RandomParams {
         "random: coin flips, blind to what is shown".to_owned()
     }
 
-    fn begin(&self, _facts: Arc<Facts>, streams: Streams) -> Arc<dyn Behavior> {
-        Arc::new(CoinFlips { params: *self, streams })
+    fn begin(&self, setting: &Setting<'_>) -> Result<Arc<dyn Behavior>, BehaviorError> {
+        Ok(Arc::new(CoinFlips { params: *self, streams: setting.streams }))
     }
 }
 
@@ -79,7 +79,7 @@ impl CoinFlips {
 }
 
 impl Behavior for CoinFlips {
-    fn react(&self, visits: &[Visit<'_>]) -> Vec<Step<Reaction>> {
+    fn react(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reaction>> {
         let react = |visit: &Visit<'_>| {
             let mut rng = self.stream(Purpose::Watch, visit);
             let slot = |_| {
@@ -87,27 +87,32 @@ impl Behavior for CoinFlips {
                 let rating = watched.then(|| (rng.random_range(1..=5u8), "indifferent".into()));
                 SlotReaction { aligned: Some(watched), watched, rating }
             };
-            Ok(Reaction { slots: visit.items.iter().map(slot).collect() })
+            Answer::Now(Ok(Reaction { slots: visit.items.iter().map(slot).collect(), decision: None }))
         };
         visits.iter().map(react).collect()
     }
 
-    fn reflect(&self, visits: &[Visit<'_>]) -> Vec<Step<Reflection>> {
+    fn reflect(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reflection>> {
         visits
             .iter()
-            .map(|_| Ok(Reflection { mood: Mood::NEUTRAL, text: "nothing in particular".into() }))
+            .map(|_| {
+                Answer::Now(Ok(Reflection { mood: Mood::NEUTRAL, text: "nothing in particular".into() }))
+            })
             .collect()
     }
 
-    fn goes_on(&self, visits: &[Visit<'_>]) -> Vec<Step<bool>> {
-        let flip = |visit: &Visit<'_>| Ok(self.stream(Purpose::Exit, visit).random_bool(self.params.p_next));
+    fn decide(&self, visits: &[Visit<'_>]) -> Vec<Answer<Decision>> {
+        let flip = |visit: &Visit<'_>| {
+            let goes_on = self.stream(Purpose::Exit, visit).random_bool(self.params.p_next);
+            Answer::Now(Ok(Decision { goes_on, text: "".into() }))
+        };
         visits.iter().map(flip).collect()
     }
 
-    fn interview(&self, visits: &[Visit<'_>]) -> Vec<Step<Interview>> {
+    fn interview(&self, visits: &[Visit<'_>]) -> Vec<Answer<Interview>> {
         let roll = |visit: &Visit<'_>| {
             let satisfaction = self.stream(Purpose::Interview, visit).random_range(1..=10u8);
-            Ok(Interview { satisfaction, text: "no reason".into() })
+            Answer::Now(Ok(Interview { satisfaction, text: "no reason".into() }))
         };
         visits.iter().map(roll).collect()
     }
