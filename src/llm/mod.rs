@@ -5,6 +5,7 @@
 //! Nothing here may know agents, recommenders or what a prompt is about.
 
 pub mod shape;
+pub mod tape;
 
 use crate::scenario::params::Complaint;
 use serde::{Deserialize, Serialize};
