@@ -13,6 +13,7 @@ mod progress;
 mod report;
 mod run;
 mod schema;
+mod tape;
 mod validate;
 
 use crate::experiment::RunError;
@@ -53,6 +54,8 @@ enum Command {
     List(list::Arguments),
     /// Look at or fetch a dataset
     Data(data::Arguments),
+    /// Look into, copy or compact a tape of a language model's replies
+    Tape(tape::Arguments),
     /// Print the JSON Schema of the scenario file
     Schema,
     /// Print a completion script for a shell
@@ -122,6 +125,7 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
         Command::Report(arguments) => report::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Data(arguments) => data::run(&arguments, &progress),
+        Command::Tape(arguments) => tape::run(&arguments),
         Command::Schema => schema::run(),
         Command::Completions(arguments) => completions::run(&arguments),
     }

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod shape;
+pub mod tape;
 
 use crate::scenario::params::Complaint;
 use serde::{Deserialize, Serialize};
