@@ -14,6 +14,8 @@ const APPLICATION_ID: i64 = 0x5754_4150;
 const FORMAT: i64 = 1;
 /// How long to wait for others who hold the file. An import or a compaction of a large tape takes seconds.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Bytes of a page: prompts of some kilobytes leave little of it empty.
+const PAGE_BYTES: i64 = 16384;
 /// Bytes of the smallest page, and so of the smallest database.
 const PAGE_BYTES_MIN: u64 = 512;
 /// Statements that a connection keeps prepared.
@@ -71,7 +73,9 @@ fn try_open_for_writing(path: &Path) -> Result<Connection, TapeError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut connection = connect(path, flags)?;
     // Nothing of a file that is no tape may change.
-    identify(&connection, path)?;
+    if identify(&connection, path)? == Content::Nothing {
+        connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(of)?;
+    }
     if let Some(found) = ask_for_wal(&connection).map_err(of)? {
         return Err(TapeError::NoWal { path: path.to_owned(), found });
     }
