@@ -5,6 +5,7 @@
 //! Nothing here may know agents, recommenders or what a prompt is about.
 
 pub mod client;
+pub mod openai;
 pub mod shape;
 pub mod tape;
 
