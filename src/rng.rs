@@ -55,6 +55,10 @@ pub enum Purpose {
     Halves = 23,
     /// The luck of each repetition of a simulation in a validation.
     Repetition = 24,
+    /// Which of a person's ratings are told to a language model.
+    Persona = 26,
+    /// Which agents a model plays, where it plays a share of them.
+    Cast = 27,
     /// Folds, resampling and probe pages of a validation.
     Validation = 25,
 }

@@ -20,7 +20,7 @@ const GOOD: &str = r#"{"fits":[1,3],"next":true}"#;
 fn shape() -> Shape {
     let slot = Shape::Integer { low: 1, high: 4 };
     let fits = Shape::Array { of: Box::new(slot), min: 0, max: 4 };
-    Shape::Object(vec![("fits", fits), ("next", Shape::Boolean)])
+    Shape::object([("fits", fits), ("next", Shape::Boolean)])
 }
 
 fn request(k: u64) -> ChatRequest {

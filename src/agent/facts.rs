@@ -14,8 +14,12 @@ pub struct Facts {
     pub quality: Vec<f32>,
     /// Log popularity of every item, in standard deviations.
     pub popularity: Vec<f32>,
+    /// Mean rating of every item as people see it, 1..=5; `None` where nobody rated it.
+    pub mean_ratings: Vec<Option<f32>>,
     /// The items' text.
     pub catalogue: Vec<Item>,
+    /// The names of their genres, by [`GenreId`].
+    pub genre_names: Vec<String>,
 }
 
 impl Facts {
@@ -26,6 +30,8 @@ impl Facts {
             taste,
             quality: quality_in(dataset, interactions),
             popularity: standardised(popularity),
+            mean_ratings: mean_ratings(dataset, interactions),
+            genre_names: dataset.genres.all().to_vec(),
             catalogue: dataset.catalogue.clone(),
         }
     }
@@ -52,6 +58,24 @@ impl Facts {
         let union = a.len() + b.len() - common;
         if union == 0 { 0.0 } else { common as f32 / union as f32 }
     }
+}
+
+/// The mean rating of every item put on 1..=5, from these interactions, or what the source publishes where
+/// there are no ratings.
+fn mean_ratings(dataset: &Dataset, interactions: &Interactions) -> Vec<Option<f32>> {
+    let Some((low, high)) = dataset.rating_range else {
+        return dataset.catalogue.iter().map(|item| item.mean_rating.map(|r| r.clamp(1.0, 5.0))).collect();
+    };
+    let mut sums = vec![(0f64, 0u32); dataset.n_items()];
+    for (&item, &rating) in interactions.matrix.indices.iter().zip(&interactions.matrix.values) {
+        sums[item as usize].0 += f64::from(rating);
+        sums[item as usize].1 += 1;
+    }
+    let width = f64::from(high - low).max(1e-6);
+    let mean = |(sum, n): (f64, u32)| {
+        (n > 0).then(|| (1.0 + 4.0 * (sum / f64::from(n) - f64::from(low)) / width) as f32)
+    };
+    sums.into_iter().map(mean).collect()
 }
 
 /// General quality of every item in standard deviations, from these interactions of the dataset: the

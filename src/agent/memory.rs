@@ -137,6 +137,16 @@ impl Memory {
         (weight > 0.0).then(|| Mood { satisfaction: satisfaction / weight, fatigue: fatigue / weight })
     }
 
+    /// How much each factual entry comes to mind in front of these items: recency + importance + relevance to
+    /// the item it is most like.
+    pub fn salience(&self, items: &[ItemId], page: u32, facts: &Facts) -> Vec<f32> {
+        let of = |entry: &Factual| {
+            let relevance = items.iter().map(|&item| facts.likeness(entry.item, item)).fold(0.0, f32::max);
+            recency(entry.page, page) + entry.importance() + relevance
+        };
+        self.factual.iter().map(of).collect()
+    }
+
     /// The `n` factual entries that come to mind when looking at `item`, strongest first.
     pub fn recall(&self, item: ItemId, page: u32, n: usize, facts: &Facts) -> Vec<Recalled> {
         let mut scored: Vec<Recalled> = self
@@ -165,7 +175,8 @@ pub struct Recalled {
     pub strength: f32,
 }
 
-fn recency(then: u32, now: u32) -> f32 {
+/// What a memory of page `then` has kept of its strength on page `now`, 0..=1.
+pub fn recency(then: u32, now: u32) -> f32 {
     RECENCY_DECAY.powi(now.saturating_sub(then) as i32)
 }
 

@@ -3,9 +3,11 @@
 //! Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 the run
 //! failed, 2 bad usage or bad input.
 
+mod agents;
 mod calibrate;
 mod completions;
 mod data;
+mod estimate;
 mod evaluate;
 mod fit;
 mod list;
@@ -42,6 +44,10 @@ enum Command {
     Run(run::Arguments),
     /// Measure the arms' offline ranking accuracy against held-out interactions
     Evaluate(evaluate::Arguments),
+    /// Say what a run with a language model would take, before anything is spent
+    Estimate(estimate::Arguments),
+    /// Have a language model put people's taste into words
+    Agents(agents::Arguments),
     /// Fit the arms and save their models
     Fit(fit::Arguments),
     /// Fit the agents' choice model to recorded sessions and ratings
@@ -119,6 +125,8 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         Command::Run(arguments) => run::run(&arguments, &progress),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &progress),
+        Command::Estimate(arguments) => estimate::run(&arguments, &progress),
+        Command::Agents(arguments) => agents::run(&arguments, &progress),
         Command::Fit(arguments) => fit::run(&arguments, &progress),
         Command::Calibrate(arguments) => calibrate::run(&arguments, &progress),
         Command::Validate(arguments) => validate::run(&arguments, &progress),

@@ -20,6 +20,10 @@ pub struct ScenarioArguments {
     /// Where training leaves checkpoints, and goes on from those of a run that was killed
     #[arg(long, value_name = "DIR")]
     checkpoints: Option<PathBuf>,
+    /// What is taken from the tape of the language models' replies: `auto` asks for what is missing, `replay`
+    /// never asks, `record` asks everything again
+    #[arg(long, value_name = "MODE", default_value = "auto", value_parser = ["auto", "replay", "record"])]
+    tape: String,
 }
 
 impl ScenarioArguments {
@@ -35,7 +39,14 @@ impl ScenarioArguments {
         base_dir: &'a Path,
         progress: Listener<'a>,
     ) -> RunOptions<'a> {
-        RunOptions { out, base_dir, force: self.force, checkpoints: self.checkpoints.as_deref(), progress }
+        RunOptions {
+            out,
+            base_dir,
+            force: self.force,
+            checkpoints: self.checkpoints.as_deref(),
+            tape: self.tape.parse().unwrap_or_default(),
+            progress,
+        }
     }
 
     /// The folder under `reports/` when none is given: the scenario's name, made safe, and a suffix.

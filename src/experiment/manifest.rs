@@ -2,7 +2,8 @@
 
 use super::prepare::Prepared;
 use super::simulate::Failures;
-use crate::report::manifest::{ArmInfo, DatasetInfo, FailureInfo, Manifest, Timing};
+use crate::llm::account::{Account, Ledger};
+use crate::report::manifest::{ArmInfo, DatasetInfo, FailureInfo, LlmUsage, Manifest, Timing};
 use crate::scenario::Scenario;
 use std::time::Instant;
 
@@ -61,9 +62,36 @@ pub fn of(scenario: &Scenario, prepared: &Prepared, arms: Vec<(ArmInfo, Failures
         power: file.statistics.power,
         timings: clock.timings,
         failures,
+        llm: llm_usage(scenario, &prepared.llm.ledger()),
         ..Manifest::default()
     };
     manifest.to_json()
+}
+
+fn llm_usage(scenario: &Scenario, ledger: &Ledger) -> Vec<LlmUsage> {
+    let usage = |((arm, model), account): (&(String, String), &Account)| {
+        let latency = account.latency();
+        LlmUsage {
+            arm: arm.clone(),
+            model: model.clone(),
+            about: scenario.llm.model(model).map(|plan| plan.backend.statement()).unwrap_or_default(),
+            n_calls: account.n_calls,
+            n_replayed: account.n_replayed,
+            n_retries: account.n_retries,
+            n_repairs: account.n_repairs,
+            n_failures: account.n_failures,
+            prompt_tokens: account.usage.prompt_tokens,
+            cached_tokens: account.usage.cached_tokens,
+            completion_tokens: account.usage.completion_tokens,
+            cost_usd: account.usd(),
+            replayed_tokens: account.replayed.prompt_tokens + account.replayed.completion_tokens,
+            replayed_usd: account.replayed_usd(),
+            latency_p50_ms: latency.map(|latency| latency.p50_ms),
+            latency_p90_ms: latency.map(|latency| latency.p90_ms),
+            latency_p99_ms: latency.map(|latency| latency.p99_ms),
+        }
+    };
+    ledger.accounts().iter().map(usage).collect()
 }
 
 fn dataset(scenario: &Scenario, prepared: &Prepared) -> DatasetInfo {

@@ -3,10 +3,12 @@
 //!
 //! Stages talk through the types of their modules; this is the only place that knows them all.
 
+pub mod estimate;
 pub mod evaluate;
 pub mod fit;
 pub mod folder;
 mod manifest;
+pub mod personas;
 pub mod prepare;
 mod simulate;
 mod tables;
@@ -18,7 +20,8 @@ use crate::agent::behavior::BehaviorError;
 use crate::agent::taste::TasteError;
 use crate::dataset::DatasetError;
 use crate::event::EventError;
-use crate::llm::client::Client;
+use crate::llm::client::{Client, TapePlace};
+use crate::llm::tape::{self, TapeMode};
 use crate::metric::subjects::SubjectsError;
 use crate::progress::Progress;
 use crate::recommender::RecommendError;
@@ -27,6 +30,7 @@ use crate::scenario::Scenario;
 use folder::RunFolder;
 use prepare::Prepared;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How a run is carried out; nothing here changes its results.
 pub struct RunOptions<'a> {
@@ -38,6 +42,8 @@ pub struct RunOptions<'a> {
     pub force: bool,
     /// Where training may leave checkpoints and go on from those of a killed run.
     pub checkpoints: Option<&'a Path>,
+    /// What a run takes from the tape of its language models.
+    pub tape: TapeMode,
     /// Where progress goes.
     pub progress: &'a dyn Progress,
 }
@@ -94,6 +100,14 @@ pub enum RunError {
     /// Only items with a known truth were to be shown, of a dataset that knows none.
     #[error("session.candidates is \"observed\", but the dataset {0} has no observed truth; use \"all\"")]
     NothingObserved(String),
+    /// Something was asked of a behaviour that it cannot do.
+    #[error("behavior.kind is {kind:?}, {expected}")]
+    WrongBehavior {
+        /// The behaviour of the scenario.
+        kind: String,
+        /// What was expected.
+        expected: &'static str,
+    },
     /// The data leaves nobody to simulate or nothing to show.
     #[error("nothing to simulate: the dataset has {n_users} users and {n_items} items")]
     Empty {
@@ -115,6 +129,7 @@ impl RunError {
                 | RunError::NotARun { .. }
                 | RunError::NothingObserved(_)
                 | RunError::Empty { .. }
+                | RunError::WrongBehavior { .. }
                 | RunError::Behavior(BehaviorError::BadInput(_) | BehaviorError::Record(_))
                 | RunError::Recommend {
                     source: RecommendError::BadModel { .. } | RecommendError::Io { .. },
@@ -124,10 +139,31 @@ impl RunError {
     }
 }
 
+/// The way to the scenario's language models; their tape is in the run folder where the scenario names none.
+pub fn client(scenario: &Scenario, options: &RunOptions<'_>) -> Arc<Client> {
+    let path = match &scenario.llm.tape {
+        Some(path) => options.base_dir.join(path),
+        None => options.out.join(tape::FILE_NAME),
+    };
+    Client::new(scenario.llm.clone(), options.base_dir, Some(TapePlace { path, mode: options.tape }))
+}
+
 /// Runs a scenario into a folder. On success the folder is complete and its path is in `options.out`.
 pub fn run(scenario: &Scenario, options: &RunOptions<'_>) -> Result<(), RunError> {
+    run_with(scenario, &client(scenario, options), options)
+}
+
+/// The same with language models of the caller's own.
+pub fn run_with(scenario: &Scenario, llm: &Arc<Client>, options: &RunOptions<'_>) -> Result<(), RunError> {
+    let done = stages(scenario, llm, options);
+    // Whatever happened: what has been paid for goes on the tape.
+    llm.close();
+    done
+}
+
+fn stages(scenario: &Scenario, llm: &Arc<Client>, options: &RunOptions<'_>) -> Result<(), RunError> {
     let mut clock = manifest::Clock::start();
-    let prepared = Prepared::new(scenario, options.base_dir, &Client::none(), options.progress)?;
+    let prepared = Prepared::new(scenario, options.base_dir, llm, options.progress)?;
     clock.lap("prepare");
     // Every arm is fitted or loaded before the folder is touched: bad input costs no earlier run.
     let mut first = Vec::new();
@@ -148,6 +184,14 @@ pub fn run(scenario: &Scenario, options: &RunOptions<'_>) -> Result<(), RunError
     options.progress.end();
     folder.write("manifest.json", manifest::of(scenario, &prepared, arms, clock).as_bytes())?;
     crate::report::write(&folder.root).map_err(RunError::Report)
+}
+
+/// What `estimate` and `agents build` want.
+const WRONG_BEHAVIOR: &str = "expected \"llm\": only agents that think with a language model ask one";
+
+fn wrong_behavior(scenario: &Scenario, expected: &'static str) -> RunError {
+    let kind = scenario.file.behavior.get("kind").and_then(toml::Value::as_str).unwrap_or_default();
+    RunError::WrongBehavior { kind: kind.to_owned(), expected }
 }
 
 /// The scenario with every default written out.

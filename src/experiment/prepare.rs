@@ -102,6 +102,8 @@ impl Prepared {
             streams,
             dataset: &dataset,
             evidence: &evidence,
+            agents: &agents,
+            pages_max: scenario.file.session.max_pages,
             base_dir,
             llm: llm.clone(),
         })?;
@@ -131,16 +133,23 @@ impl Prepared {
 }
 
 impl Prepared {
-    /// The behaviour once more in this world, with luck of its own.
-    pub fn begin(&self, scenario: &Scenario, luck: Streams) -> Result<Arc<dyn Behavior>, BehaviorError> {
-        scenario.behavior.begin(&Setting {
+    /// The world as a behaviour finds it, with this luck.
+    pub fn setting(&self, scenario: &Scenario, luck: Streams) -> Setting<'_> {
+        Setting {
             facts: self.facts.clone(),
             streams: luck,
             dataset: &self.dataset,
             evidence: &self.evidence,
+            agents: &self.agents,
+            pages_max: scenario.file.session.max_pages,
             base_dir: &self.base_dir,
             llm: self.llm.clone(),
-        })
+        }
+    }
+
+    /// The behaviour once more in this world, with luck of its own.
+    pub fn begin(&self, scenario: &Scenario, luck: Streams) -> Result<Arc<dyn Behavior>, BehaviorError> {
+        scenario.behavior.begin(&self.setting(scenario, luck))
     }
 }
 

@@ -4,8 +4,11 @@
 //! [`budget`], asks a [`Backend`], and has every reply on the tape before anybody uses it.
 //! Nothing here may know agents, recommenders or what a prompt is about.
 
+pub mod account;
+pub mod budget;
 pub mod client;
 pub mod openai;
+pub mod plan;
 pub mod shape;
 pub mod tape;
 
@@ -191,6 +194,10 @@ pub trait BackendPlan: Send + Sync {
     fn price(&self) -> Price;
     /// What it is, in words, for manifest and report; never a key.
     fn statement(&self) -> String;
+    /// Whether asking it costs nothing but time here: it may then be tried out.
+    fn is_local(&self) -> bool {
+        false
+    }
     /// Starts it. Relative paths start at `base_dir`.
     fn start(&self, base_dir: &Path) -> Result<Arc<dyn Backend>, LlmError>;
 }
@@ -205,6 +212,14 @@ pub trait BackendKind: Sync {
     fn params_schema(&self) -> schemars::Schema;
     /// Checks the settings found at the dotted path `at` (the key `backend` already removed).
     fn check(&self, at: &str, params: &toml::Table) -> Result<Box<dyn BackendPlan>, Complaint>;
+}
+
+/// Every backend, in alphabetical order.
+pub static ALL: &[&dyn BackendKind] = &[&openai::OpenAi];
+
+/// The kind of this name.
+pub fn kind(name: &str) -> Option<&'static dyn BackendKind> {
+    ALL.iter().copied().find(|kind| kind.name() == name)
 }
 
 #[cfg(test)]

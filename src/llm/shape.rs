@@ -2,13 +2,14 @@
 //! grammar for llama.cpp, and the strict reader for everybody. Must not know what replies are about.
 
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// The shape of a JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
     /// Exactly these keys, in this order.
-    Object(Vec<(&'static str, Shape)>),
+    Object(Vec<(Cow<'static, str>, Shape)>),
     /// A list of `min..=max` values of one shape.
     Array {
         /// The shape of each.
@@ -34,16 +35,23 @@ pub enum Shape {
     Boolean,
     /// One of these words.
     OneOf(Vec<&'static str>),
+    /// One of these shapes, which differ in kind.
+    Either(Vec<Shape>),
 }
 
 impl Shape {
+    /// An object with these keys.
+    pub fn object<const N: usize>(fields: [(&'static str, Shape); N]) -> Shape {
+        Shape::Object(fields.into_iter().map(|(key, shape)| (Cow::Borrowed(key), shape)).collect())
+    }
+
     /// The shape as a JSON Schema that servers with structured output take: every key required, no others.
     pub fn json_schema(&self) -> Value {
         match self {
             Shape::Object(fields) => {
                 let properties: serde_json::Map<String, Value> =
-                    fields.iter().map(|(key, shape)| ((*key).to_owned(), shape.json_schema())).collect();
-                let required: Vec<&str> = fields.iter().map(|(key, _)| *key).collect();
+                    fields.iter().map(|(key, shape)| (key.to_string(), shape.json_schema())).collect();
+                let required: Vec<&str> = fields.iter().map(|(key, _)| &**key).collect();
                 json!({"type": "object", "properties": properties, "required": required,
                        "additionalProperties": false})
             }
@@ -54,6 +62,9 @@ impl Shape {
             Shape::Text { max_chars } => json!({"type": "string", "maxLength": max_chars}),
             Shape::Boolean => json!({"type": "boolean"}),
             Shape::OneOf(words) => json!({"type": "string", "enum": words}),
+            Shape::Either(shapes) => {
+                json!({"anyOf": shapes.iter().map(Shape::json_schema).collect::<Vec<_>>()})
+            }
         }
     }
 
@@ -84,10 +95,11 @@ impl Shape {
     fn check(&self, value: &Value, at: &str) -> Result<(), String> {
         match (self, value) {
             (Shape::Object(fields), Value::Object(found)) => {
-                if let Some(odd) = found.keys().find(|key| !fields.iter().any(|(known, _)| known == key)) {
+                if let Some(odd) = found.keys().find(|key| !fields.iter().any(|(known, _)| **known == **key))
+                {
                     return Err(format!("{at} has a key {odd:?} that was not asked for"));
                 }
-                fields.iter().try_for_each(|(key, shape)| match found.get(*key) {
+                fields.iter().try_for_each(|(key, shape)| match found.get(&**key) {
                     Some(inner) => shape.check(inner, &format!("{at}, {key}")),
                     None => Err(format!("{at} lacks the key {key:?}")),
                 })
@@ -108,6 +120,11 @@ impl Shape {
             (Shape::OneOf(words), _) => {
                 Err(format!("{at} is {value}, expected one of: {}", words.join(", ")))
             }
+            (Shape::Either(shapes), _) => {
+                let problems: Vec<String> =
+                    shapes.iter().map_while(|shape| shape.check(value, at).err()).collect();
+                if problems.len() < shapes.len() { Ok(()) } else { Err(problems.join(", or ")) }
+            }
             _ => Err(format!("{at} is {}, expected {}", kind(value), self.kind())),
         }
     }
@@ -120,6 +137,7 @@ impl Shape {
             Shape::Text { .. } => "text",
             Shape::Boolean => "true or false",
             Shape::OneOf(_) => "a word",
+            Shape::Either(_) => "one of several",
         }
     }
 }
@@ -180,6 +198,10 @@ impl Grammar {
             Shape::Text { max_chars } => format!("\"\\\"\" char{{1,{max_chars}}} \"\\\"\""),
             Shape::Boolean => alternatives(["true", "false"].map(str::to_owned)),
             Shape::OneOf(words) => alternatives(words.iter().map(|word| format!("\\\"{word}\\\""))),
+            Shape::Either(shapes) => {
+                let rules: Vec<String> = shapes.iter().map(|shape| self.rule(shape)).collect();
+                format!("({})", rules.join(" | "))
+            }
         }
     }
 
@@ -204,12 +226,13 @@ mod tests {
 
     fn page() -> Shape {
         let slot = || Shape::Integer { low: 1, high: 4 };
-        let watch = Shape::Object(vec![
+        let watch = Shape::object([
             ("slot", slot()),
             ("rating", Shape::Integer { low: 1, high: 5 }),
             ("feeling", Shape::Text { max_chars: 80 }),
         ]);
-        Shape::Object(vec![
+        let watch = Shape::Either(vec![Shape::OneOf(vec!["none"]), watch]);
+        Shape::object([
             ("fits", Shape::Array { of: Box::new(slot()), min: 0, max: 4 }),
             ("watch", Shape::Array { of: Box::new(watch), min: 0, max: 4 }),
             ("next", Shape::Boolean),
@@ -238,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_grammar_has_a_rule_for_each_part_once() {
-        let grammar = Shape::Object(vec![
+        let grammar = Shape::object([
             ("a", Shape::Array { of: Box::new(Shape::Integer { low: 1, high: 2 }), min: 0, max: 3 }),
             ("b", Shape::Integer { low: 1, high: 2 }),
         ])

@@ -6,7 +6,7 @@ use super::page::{Columns, fill, rows};
 use super::plot::{self, DataTable};
 use super::theme::ArmStyle;
 use super::verdict::verdict;
-use super::{Rendered, Report, ReportError, format, truth};
+use super::{Rendered, Report, ReportError, format, llm, truth};
 use minijinja::{Value, context};
 
 const TEMPLATE: &str = include_str!("assets/report.html");
@@ -37,6 +37,8 @@ pub(super) fn render(report: &Report) -> Result<Rendered, ReportError> {
         round_note => round_note(report),
         method_note => method_note(report),
         truth => truth_section(report),
+        llm_table => rows(llm::table(report)),
+        llm_models => llm::models(report),
         failures => failures(report),
         failures_table => rows(failures_table(report)),
         facts => facts(report).into_iter().map(|(what, value)| context! { what, value }).collect::<Vec<_>>(),
@@ -288,19 +290,6 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         ("Windtunnel", manifest.version.clone()),
         ("Revision", manifest.git_revision.clone().unwrap_or_default()),
     ];
-    if let Some(llm) = &manifest.llm {
-        facts.push((
-            "Language model",
-            format!(
-                "{} calls ({} from the tape), {} tokens read, {} written, {} US$",
-                format::count(llm.n_calls),
-                format::count(llm.n_replayed),
-                format::count(llm.prompt_tokens),
-                format::count(llm.completion_tokens),
-                format::fixed(llm.cost_usd, 2)
-            ),
-        ));
-    }
     facts.retain(|(_, value)| !value.is_empty());
     facts
 }

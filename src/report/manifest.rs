@@ -50,8 +50,8 @@ pub struct Manifest {
     pub timings: Vec<Timing>,
     /// What failed, by step and cause.
     pub failures: Vec<FailureInfo>,
-    /// What language models used.
-    pub llm: Option<LlmUsage>,
+    /// What language models used, by arm and model.
+    pub llm: Vec<LlmUsage>,
 }
 
 /// The data of a run.
@@ -130,20 +130,44 @@ pub struct FailureInfo {
     pub count: u64,
 }
 
-/// What language models used.
+/// What one arm used of one language model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LlmUsage {
-    /// Calls, replayed ones included.
+    /// The arm, or another purpose.
+    pub arm: String,
+    /// The model's name in the scenario.
+    pub model: String,
+    /// What it is, in words.
+    pub about: String,
+    /// Calls answered, by the tape or by the model.
     pub n_calls: u64,
-    /// Calls answered by the tape.
+    /// How many of them the tape answered.
     pub n_replayed: u64,
-    /// Tokens read.
+    /// Attempts that failed before a reply came.
+    pub n_retries: u64,
+    /// Replies that were asked for again, since they could not be understood.
+    pub n_repairs: u64,
+    /// Calls that came to nothing for good.
+    pub n_failures: u64,
+    /// Tokens read, of calls that the model answered.
     pub prompt_tokens: u64,
+    /// How many of these were not computed again.
+    pub cached_tokens: u64,
     /// Tokens written.
     pub completion_tokens: u64,
-    /// What it cost, in US dollars.
+    /// What they cost, in US dollars.
     pub cost_usd: f64,
+    /// Tokens read and written of calls that the tape answered.
+    pub replayed_tokens: u64,
+    /// What these once cost, in US dollars.
+    pub replayed_usd: f64,
+    /// Milliseconds within which half of the calls were answered; `None` where no model was asked.
+    pub latency_p50_ms: Option<u32>,
+    /// The same for nine in ten.
+    pub latency_p90_ms: Option<u32>,
+    /// The same for 99 in a hundred.
+    pub latency_p99_ms: Option<u32>,
 }
 
 impl Default for Manifest {
@@ -169,7 +193,7 @@ impl Default for Manifest {
             power: 0.8,
             timings: Vec::new(),
             failures: Vec::new(),
-            llm: None,
+            llm: Vec::new(),
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod font;
 pub mod format;
 pub(crate) mod html;
 pub mod labels;
+pub mod llm;
 pub mod manifest;
 pub mod page;
 pub mod plot;

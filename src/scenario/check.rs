@@ -10,11 +10,14 @@ use super::{Arm, Scenario};
 use crate::agent::behavior::{self, BehaviorPlan};
 use crate::agent::taste::{TasteEvidence, TasteSource};
 use crate::dataset::{self, Source};
+use crate::llm::plan::{LlmPlan, LlmSection, ModelPlan};
+use crate::llm::{self, BackendKind, BackendPlan};
 use crate::metric::evaluate::Mask;
 use crate::recommender;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
+use std::sync::Arc;
 use toml::{Table, Value};
 
 /// Arms a scenario may have.
@@ -39,10 +42,15 @@ pub fn check(table: &Table) -> Result<Scenario, Vec<Complaint>> {
     sink.complaints.extend(file.validation.complaints("validation"));
     let source = sink.plugin(table, "dataset", "source", &file.dataset, check_source);
     let behavior = sink.plugin(table, "behavior", "kind", &file.behavior, check_behavior);
+    file.llm = sink.llm_section(table);
+    let models = sink.models(&mut file.llm);
     let arms = sink.arms(table);
     sink.refits(file.rounds, &arms);
     let named = table.get("arms").and_then(Value::as_table).into_iter().flat_map(Table::keys);
     sink.complaints.extend(file.statistics.complaints("statistics", named.map(String::as_str)));
+    if let Some((behavior, _)) = &behavior {
+        sink.known_to(behavior.as_ref(), &models, &arms);
+    }
     match (source, behavior) {
         (Some((source, dataset)), Some((behavior, behavior_table))) if sink.complaints.is_empty() => {
             file.split = file.split.resolved();
@@ -50,7 +58,13 @@ pub fn check(table: &Table) -> Result<Scenario, Vec<Complaint>> {
             file.behavior = behavior_table;
             file.arms = arms.iter().map(|(arm, t)| (arm.name.clone(), Value::Table(t.clone()))).collect();
             let arms = arms.into_iter().map(|(arm, _)| arm).collect();
-            Ok(Scenario { file, source, behavior, arms })
+            let llm = Arc::new(LlmPlan {
+                tape: file.llm.tape.as_ref().map(PathBuf::from),
+                repairs_max: file.llm.repairs_max,
+                budget: file.llm.budget,
+                models,
+            });
+            Ok(Scenario { file, source, behavior, llm, arms })
         }
         _ => Err(sink.complaints),
     }
@@ -65,6 +79,7 @@ fn top_level(table: &Table, sink: &mut Sink) -> ScenarioFile {
         "session",
         "world",
         "behavior",
+        "llm",
         "arms",
         "statistics",
         "evaluation",
@@ -238,6 +253,50 @@ impl Sink {
         Some((checked, resolved(name_key, &name, &params, &schema)))
     }
 
+    /// The section `[llm]`; its models are left as they stand.
+    fn llm_section(&mut self, table: &Table) -> LlmSection {
+        let llm: LlmSection = self.section(table, "llm");
+        self.range("llm.repairs_max", llm.repairs_max, 0, 5);
+        if !(0.0..=1e9).contains(&llm.budget.usd) {
+            self.complaints.push(Complaint::out_of_range("llm.budget.usd", llm.budget.usd, "0..=1e9"));
+        }
+        llm
+    }
+
+    /// Checks every model of `[llm.models]` and writes its defaults out.
+    fn models(&mut self, llm: &mut LlmSection) -> Vec<ModelPlan> {
+        let mut models = Vec::new();
+        for (name, section) in std::mem::take(&mut llm.models) {
+            let at = format!("llm.models.{name}");
+            let Value::Table(table) = &section else {
+                let problem = format!("expected a table with a backend, found {}", section.type_str());
+                self.complaints.push(Complaint::WrongType { path: at, problem });
+                continue;
+            };
+            if let Some(((kind, backend), table)) = self.named(table, &at, "backend", None, check_backend) {
+                llm.models.insert(name.clone(), Value::Table(table));
+                models.push(ModelPlan { name, kind, backend });
+            }
+        }
+        models
+    }
+
+    /// A behaviour may only name models and arms that there are.
+    fn known_to(&mut self, behavior: &dyn BehaviorPlan, models: &[ModelPlan], arms: &[(Arm, Table)]) {
+        for name in behavior.models() {
+            if !models.iter().any(|model| model.name == name) {
+                let known = models.iter().map(|model| model.name.as_str());
+                self.complaints.push(Complaint::unknown_name("behavior.model", name, known));
+            }
+        }
+        for name in behavior.arms() {
+            if !arms.iter().any(|(arm, _)| arm.name == name) {
+                let known = arms.iter().map(|(arm, _)| arm.name.as_str());
+                self.complaints.push(Complaint::unknown_name("behavior.roles.arms", name, known));
+            }
+        }
+    }
+
     fn arms(&mut self, table: &Table) -> Vec<(Arm, Table)> {
         let empty = Table::new();
         let arms = match table.get("arms") {
@@ -318,6 +377,15 @@ fn check_behavior(at: &str, name: &str, params: &Table) -> Checked<Box<dyn Behav
         Complaint::unknown_name(format!("{at}.kind"), name, behavior::ALL.iter().map(|k| k.name()))
     })?;
     Ok((kind.check(at, params)?, kind.params_schema()))
+}
+
+type CheckedBackend = (&'static dyn BackendKind, Box<dyn BackendPlan>);
+
+fn check_backend(at: &str, name: &str, params: &Table) -> Checked<CheckedBackend> {
+    let kind = llm::kind(name).ok_or_else(|| {
+        Complaint::unknown_name(format!("{at}.backend"), name, llm::ALL.iter().map(|k| k.name()))
+    })?;
+    Ok(((kind, kind.check(at, params)?), kind.params_schema()))
 }
 
 type CheckedKind = (&'static dyn recommender::RecommenderKind, Box<dyn recommender::Trainer>);

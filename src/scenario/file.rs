@@ -3,6 +3,7 @@
 
 use crate::agent::taste::{TasteEvidence, TasteSource};
 use crate::dataset::split::SplitParams;
+use crate::llm::plan::LlmSection;
 use crate::metric::evaluate::Mask;
 use crate::stats::params::StatsParams;
 use crate::validate::bounds::ValidationParams;
@@ -39,6 +40,8 @@ pub struct ScenarioFile {
     /// How agents behave: `kind` and that behaviour's parameters.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub behavior: Table,
+    /// The language models that agents and recommenders may ask.
+    pub llm: LlmSection,
     /// The recommenders under test, by name: `kind` and that recommender's hyper-parameters.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub arms: Table,
@@ -65,6 +68,7 @@ impl Default for ScenarioFile {
             session: SessionSection::default(),
             world: WorldSection::default(),
             behavior: named("kind", "choice"),
+            llm: LlmSection::default(),
             arms: Table::new(),
             statistics: StatsParams::default(),
             evaluation: EvaluationSection::default(),

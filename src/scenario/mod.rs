@@ -12,10 +12,12 @@ pub mod schema;
 
 use crate::agent::behavior::BehaviorPlan;
 use crate::dataset::Source;
+use crate::llm::plan::LlmPlan;
 use crate::recommender::{RecommenderKind, Trainer};
 pub use file::ScenarioFile;
 use params::Complaint;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A scenario in which every value has been checked.
 pub struct Scenario {
@@ -25,6 +27,8 @@ pub struct Scenario {
     pub source: Box<dyn Source>,
     /// How agents behave.
     pub behavior: Box<dyn BehaviorPlan>,
+    /// The language models.
+    pub llm: Arc<LlmPlan>,
     /// The recommenders under test, in the order of the file.
     pub arms: Vec<Arm>,
 }

@@ -2,7 +2,7 @@
 //! parameters of every plug-in put in where they belong.
 
 use super::file::ScenarioFile;
-use crate::{agent::behavior, dataset, recommender};
+use crate::{agent::behavior, dataset, llm, recommender};
 use serde_json::{Map, Value, json};
 
 /// The schema.
@@ -19,6 +19,16 @@ pub fn schema() -> Value {
     let behavior = one_of("kind", behaviors, None, &mut definitions);
     let model = json!({"type": "string", "description": "folder of a model fitted before"});
     let arm = one_of("kind", recommenders, Some(("model", model)), &mut definitions);
+    let backends: Vec<(&str, &str, schemars::Schema)> =
+        llm::ALL.iter().map(|k| (k.name(), k.about(), k.params_schema())).collect();
+    let model_of_language = one_of("backend", backends, None, &mut definitions);
+    if let Some(models) = root.pointer_mut("/$defs/LlmSection/properties/models") {
+        *models = json!({
+            "type": "object",
+            "description": "the models by name",
+            "additionalProperties": model_of_language,
+        });
+    }
     if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("dataset".to_owned(), dataset);
         properties.insert("behavior".to_owned(), behavior);

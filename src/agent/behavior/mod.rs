@@ -5,15 +5,17 @@
 //! draw comes from the stream of (step, round, agent, page), so arms share their luck.
 
 pub mod choice;
+pub mod llm;
 mod random;
 
 use super::facts::Facts;
 use super::memory::{Memory, Mood};
-use super::profile::Profile;
+use super::profile::{Agents, Profile};
 use crate::dataset::{Dataset, Interactions};
 use crate::event::Text;
 use crate::id::{AgentId, ItemId, UserId};
 use crate::llm::client::Client;
+use crate::progress::Progress;
 use crate::rng::Streams;
 use crate::scenario::params::Complaint;
 use std::path::Path;
@@ -227,6 +229,10 @@ pub struct Setting<'a> {
     pub dataset: &'a Dataset,
     /// The interactions that traits and taste are built from.
     pub evidence: &'a Interactions,
+    /// Everybody who will be simulated.
+    pub agents: &'a Agents,
+    /// Pages of a session at most.
+    pub pages_max: u32,
     /// Where relative paths of the scenario start.
     pub base_dir: &'a Path,
     /// The way to language models.
@@ -242,8 +248,35 @@ pub trait BehaviorPlan: Send + Sync {
         let _ = (dataset, base_dir);
         Ok(None)
     }
+    /// The language models it asks, by their names in the scenario.
+    fn models(&self) -> Vec<&str> {
+        Vec::new()
+    }
+    /// The arms it knows by name.
+    fn arms(&self) -> Vec<&str> {
+        Vec::new()
+    }
     /// The behaviour in this world.
     fn begin(&self, setting: &Setting<'_>) -> Result<Arc<dyn Behavior>, BehaviorError>;
+    /// The same agents asking nobody: what they would ask is counted, what they do comes from `inner`.
+    /// `None` for those who never ask.
+    fn rehearse(
+        &self,
+        setting: &Setting<'_>,
+        inner: Arc<dyn Behavior>,
+    ) -> Result<Option<(Arc<dyn Behavior>, llm::rehearsal::Tallies)>, BehaviorError> {
+        let _ = (setting, inner);
+        Ok(None)
+    }
+    /// Has a language model put everybody's taste into words. `None` for those who never ask.
+    fn biographies(
+        &self,
+        setting: &Setting<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Option<llm::biography::Biographies>, BehaviorError> {
+        let _ = (setting, progress);
+        Ok(None)
+    }
 }
 
 /// A kind of behaviour: one unit struct a file, one entry in [`ALL`].
@@ -259,7 +292,7 @@ pub trait BehaviorKind: Sync {
 }
 
 /// Every behaviour, in alphabetical order.
-pub static ALL: &[&dyn BehaviorKind] = &[&choice::Choice, &random::Random];
+pub static ALL: &[&dyn BehaviorKind] = &[&choice::Choice, &llm::Llm, &random::Random];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static dyn BehaviorKind> {

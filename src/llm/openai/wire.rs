@@ -174,7 +174,7 @@ mod tests {
                 Message { role: Role::User, content: "Well?".to_owned() },
             ],
             sampling: Sampling { temperature: 0.7, top_p: 0.95, max_tokens: 50, seed: u64::MAX },
-            shape: Some(Arc::new(Shape::Object(vec![("next", Shape::Boolean)]))),
+            shape: Some(Arc::new(Shape::object([("next", Shape::Boolean)]))),
             stream: "agent 1".to_owned(),
             speaker: 1,
         }

@@ -157,7 +157,7 @@ mod tests {
                 message(Role::User, "1. Amélie (2001)"),
             ],
             sampling: Sampling { temperature: 0.7, top_p: 0.95, max_tokens: 200, seed: u64::MAX - 58 },
-            shape: Some(Arc::new(Shape::Object(vec![
+            shape: Some(Arc::new(Shape::object([
                 ("slot", Shape::Integer { low: 1, high: 4 }),
                 ("fits", Shape::Boolean),
             ]))),
@@ -219,7 +219,7 @@ mod tests {
             changed(&|r| r.shape = integer(4)),
             changed(&|r| r.shape = integer(5)),
             changed(&|r| {
-                r.shape = Some(Arc::new(Shape::Object(vec![
+                r.shape = Some(Arc::new(Shape::object([
                     ("fits", Shape::Boolean),
                     ("slot", Shape::Integer { low: 1, high: 4 }),
                 ])));

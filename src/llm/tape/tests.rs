@@ -24,7 +24,7 @@ fn request(agent: u64) -> ChatRequest {
             message(Role::User, format!("You are person {agent}; \"quotes\"\n\0 and é.")),
         ],
         sampling: Sampling { temperature: 0.7, top_p: 0.95, max_tokens: 200, seed: u64::MAX - agent },
-        shape: agent.is_multiple_of(2).then(|| Arc::new(Shape::Object(vec![("next", Shape::Boolean)]))),
+        shape: agent.is_multiple_of(2).then(|| Arc::new(Shape::object([("next", Shape::Boolean)]))),
         stream: format!("agent {agent}, round 0, page 1, decide"),
         speaker: agent,
     }

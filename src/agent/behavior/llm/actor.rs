@@ -1,0 +1,185 @@
+//! Agents at work: every step becomes a request that goes its way beside all others, and comes back as
+//! an arrival. Must not know the words of prompts or how models are reached.
+
+use super::cast::{Role, role_of};
+use super::reply;
+use super::scene::{Asked, SceneError, Stage, Task};
+use crate::agent::behavior::{
+    Answer, Arrival, Arrived, Behavior, BehaviorError, Decision, Interview, Reaction, Reflection,
+    StepFailure, Visit,
+};
+use crate::id::AgentId;
+use crate::llm::LlmError;
+use crate::llm::client::{Caller, Client};
+use rayon::prelude::*;
+use serde_json::Value;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The `llm` behaviour in front of one arm.
+pub struct Actor {
+    stage: Arc<Stage>,
+    client: Arc<Client>,
+    roles: Arc<[Role]>,
+    /// The behaviour's own model, then that of each role.
+    callers: Vec<Caller>,
+    arm: Arc<str>,
+    reflection_threshold: f32,
+    sender: Sender<Result<Arrival, LlmError>>,
+    arrivals: Mutex<Receiver<Result<Arrival, LlmError>>>,
+}
+
+impl Actor {
+    /// Agents in front of the arm of this name.
+    pub fn new(
+        stage: Arc<Stage>,
+        client: Arc<Client>,
+        model: &str,
+        roles: Arc<[Role]>,
+        arm: &str,
+        reflection_threshold: f32,
+    ) -> Result<Actor, LlmError> {
+        let arm: Arc<str> = arm.into();
+        let mut callers = vec![Caller { model: client.model(model)?, arm: arm.clone() }];
+        for role in roles.iter() {
+            callers.push(Caller { model: client.model(&role.model)?, arm: arm.clone() });
+        }
+        let (sender, arrivals) = channel();
+        let arrivals = Mutex::new(arrivals);
+        Ok(Actor { stage, client, roles, callers, arm, reflection_threshold, sender, arrivals })
+    }
+
+    /// Who answers for this agent.
+    fn caller(&self, visit: &Visit<'_>) -> &Caller {
+        let role = role_of(&self.roles, &self.arm, visit.profile, self.stage.streams);
+        &self.callers[role.map_or(0, |role| role + 1)]
+    }
+
+    /// Asks for one step of each visit; `mean` says what a reply means for it.
+    fn ask<T>(
+        &self,
+        task: Task,
+        visits: &[Visit<'_>],
+        mean: impl Fn(Result<Value, StepFailure>, usize) -> Arrived + Copy + Send + Sync + 'static,
+    ) -> Vec<Answer<T>> {
+        let asked: Vec<_> = visits
+            .par_iter()
+            .map(|visit| self.stage.ask(task, visit, self.caller(visit).model.backend()))
+            .collect();
+        let answer = |(visit, asked): (&Visit<'_>, Result<Asked, SceneError>)| match asked {
+            Ok(Asked { request, n_forgotten }) => {
+                let (caller, client) = (self.caller(visit).clone(), self.client.clone());
+                let (agent, n_slots, sender) = (visit.profile.agent, visit.items.len(), self.sender.clone());
+                let shape = request.shape.clone();
+                let work = async move {
+                    let read = |text: &str| match &shape {
+                        Some(shape) => shape.read(text),
+                        None => Err("no reply was expected".to_owned()),
+                    };
+                    let said = client.converse(&caller, request, read).await;
+                    // Nobody listens any more only where the run has been given up.
+                    let _ = sender.send(arrival(task, agent, said, |said| mean(said, n_slots)));
+                };
+                if let Err(error) = self.client.spawn(work) {
+                    let _ = self.sender.send(Err(error));
+                }
+                Answer::Later { n_forgotten }
+            }
+            Err(error) => Answer::Now(Err(StepFailure { step: task.name(), cause: error.to_string() })),
+        };
+        visits.iter().zip(asked).map(answer).collect()
+    }
+}
+
+/// What comes back to the world: an answer, a step that failed, or the end of everything.
+fn arrival(
+    task: Task,
+    agent: AgentId,
+    said: Result<Value, LlmError>,
+    mean: impl FnOnce(Result<Value, StepFailure>) -> Arrived,
+) -> Result<Arrival, LlmError> {
+    match said {
+        Err(error) if error.stops_run() => Err(error),
+        said => {
+            let said = said.map_err(|error| StepFailure { step: task.name(), cause: error.to_string() });
+            Ok(Arrival { agent, answer: mean(said) })
+        }
+    }
+}
+
+impl Behavior for Actor {
+    fn react(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reaction>> {
+        let text_chars = self.stage.text_chars;
+        self.ask(Task::Page, visits, move |said, n_slots| {
+            Arrived::Reaction(said.map(|said| reply::reaction(&said, n_slots, text_chars)))
+        })
+    }
+
+    fn reflect(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reflection>> {
+        let text_chars = self.stage.text_chars;
+        self.ask(Task::Reflect, visits, move |said, _| {
+            Arrived::Reflection(said.map(|said| reply::reflected(&said, text_chars)))
+        })
+    }
+
+    fn decide(&self, visits: &[Visit<'_>]) -> Vec<Answer<Decision>> {
+        if self.stage.decides_with_page {
+            let foretold = |visit: &Visit<'_>| match visit.foretold {
+                Some(decision) => Answer::Now(Ok(decision.clone())),
+                None => {
+                    let cause = "the reply to the page did not say".to_owned();
+                    Answer::Now(Err(StepFailure { step: Task::Decide.name(), cause }))
+                }
+            };
+            return visits.iter().map(foretold).collect();
+        }
+        let text_chars = self.stage.text_chars;
+        self.ask(Task::Decide, visits, move |said, _| {
+            Arrived::Decision(said.map(|said| reply::decided(&said, text_chars)))
+        })
+    }
+
+    fn interview(&self, visits: &[Visit<'_>]) -> Vec<Answer<Interview>> {
+        let text_chars = self.stage.text_chars;
+        self.ask(Task::Interview, visits, move |said, _| {
+            Arrived::Interview(said.map(|said| reply::interviewed(&said, text_chars)))
+        })
+    }
+
+    fn reflection_threshold(&self) -> f32 {
+        self.reflection_threshold
+    }
+
+    fn arrivals(&self, wait: bool) -> Result<Vec<Arrival>, BehaviorError> {
+        let receiver = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut arrivals = Vec::new();
+        if wait {
+            let first = receiver.recv().map_err(|_| LlmError::Stop("nobody answers".to_owned()))?;
+            arrivals.push(first?);
+        }
+        for arrival in receiver.try_iter() {
+            arrivals.push(arrival?);
+        }
+        Ok(arrivals)
+    }
+
+    fn in_arm(&self, arm: &str) -> Option<Arc<dyn Behavior>> {
+        let (sender, arrivals) = channel();
+        let callers =
+            self.callers.iter().map(|caller| Caller { model: caller.model.clone(), arm: arm.into() });
+        Some(Arc::new(Actor {
+            stage: self.stage.clone(),
+            client: self.client.clone(),
+            roles: self.roles.clone(),
+            callers: callers.collect(),
+            arm: arm.into(),
+            reflection_threshold: self.reflection_threshold,
+            sender,
+            arrivals: Mutex::new(arrivals),
+        }))
+    }
+
+    fn remark(&self) -> String {
+        self.client.remark()
+    }
+}

@@ -1,0 +1,174 @@
+//! The words of a prompt: a TOML file of wording and templates, shipped or the user's own.
+//! Must not know agents; it fills in what it is given.
+
+use super::fence;
+use crate::scenario::params::{self, Complaint};
+use minijinja::{Environment, UndefinedBehavior, Value, context};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Shipped sets of prompts, by name.
+const SHIPPED: &[(&str, &str)] = &[("viewer", include_str!("../../../../agents/prompts/viewer.toml"))];
+
+/// Three wordings of a trait, by tier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wording {
+    low: String,
+    middle: String,
+    high: String,
+}
+
+impl Wording {
+    /// The wording of a tier 1..=3.
+    pub fn of(&self, tier: u8) -> &str {
+        match tier {
+            0 | 1 => &self.low,
+            2 => &self.middle,
+            _ => &self.high,
+        }
+    }
+}
+
+/// What is recommended, in the forms that sentences need.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ItemWords {
+    /// `film`.
+    pub one: String,
+    /// `films`.
+    pub many: String,
+    /// `watch`.
+    pub verb: String,
+}
+
+/// The templates, in the order of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Templates {
+    system: String,
+    profile: String,
+    memory: String,
+    page: String,
+    decide: String,
+    reflect: String,
+    interview: String,
+    taste_system: String,
+    taste: String,
+}
+
+/// A file of prompts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PromptFile {
+    description: String,
+    item_words: ItemWords,
+    activity: Wording,
+    diversity: Wording,
+    conformity: Wording,
+    templates: Templates,
+}
+
+/// Prompts ready to be filled in.
+#[derive(Clone, Debug)]
+pub struct Prompts {
+    file: Arc<PromptFile>,
+    environment: Arc<Environment<'static>>,
+    item_words: ItemWords,
+}
+
+impl Prompts {
+    /// A shipped set, or the file at this path; `at` is the scenario key that named it.
+    pub fn named(at: &str, name: &str, item_words: Option<ItemWords>) -> Result<Self, Complaint> {
+        let shipped = SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
+        let text = match shipped {
+            Some(text) => text,
+            None if name.ends_with(".toml") => std::fs::read_to_string(name).map_err(|error| {
+                Complaint::out_of_range(at, format!("{name:?}"), format!("a readable file ({error})"))
+            })?,
+            None => return Err(Complaint::unknown_name(at, name, SHIPPED.iter().map(|(known, _)| *known))),
+        };
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| Complaint::WrongType {
+            path: name.to_owned(),
+            problem: params::toml_problem(&text, &error),
+        })?;
+        let file: PromptFile = params::parse(name, &table)?;
+        let environment = environment(name, &file.templates)?;
+        let item_words = item_words.unwrap_or_else(|| file.item_words.clone());
+        Ok(Prompts { file: Arc::new(file), environment: Arc::new(environment), item_words })
+    }
+
+    /// What the set is, in words.
+    pub fn description(&self) -> &str {
+        &self.file.description
+    }
+
+    /// The wordings of activity, diversity and conformity at these tiers.
+    pub fn traits(&self, activity: u8, diversity: u8, conformity: u8) -> [&str; 3] {
+        [
+            self.file.activity.of(activity),
+            self.file.diversity.of(diversity),
+            self.file.conformity.of(conformity),
+        ]
+    }
+
+    /// Fills in a template of this set.
+    ///
+    /// # Errors
+    /// When a template of the user's own asks for what is not there.
+    pub fn fill(&self, template: &str, values: Value) -> Result<String, minijinja::Error> {
+        let words = &self.item_words;
+        let constants = context! {
+            open => fence::OPEN,
+            close => fence::CLOSE,
+            one => &words.one,
+            many => &words.many,
+            verb => &words.verb,
+            ..values
+        };
+        let text = self.environment.get_template(template)?.render(constants)?;
+        Ok(text.trim().to_owned())
+    }
+}
+
+/// All templates, compiled; a mistake in one is told with its line.
+fn environment(name: &str, templates: &Templates) -> Result<Environment<'static>, Complaint> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    let all = [
+        ("system", &templates.system),
+        ("profile", &templates.profile),
+        ("memory", &templates.memory),
+        ("page", &templates.page),
+        ("decide", &templates.decide),
+        ("reflect", &templates.reflect),
+        ("interview", &templates.interview),
+        ("taste_system", &templates.taste_system),
+        ("taste", &templates.taste),
+    ];
+    for (template, text) in all {
+        environment.add_template_owned(template, text.clone()).map_err(|error| Complaint::WrongType {
+            path: format!("{name}.templates.{template}"),
+            problem: error.to_string(),
+        })?;
+    }
+    Ok(environment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_set_fills_in_and_mistakes_are_told() {
+        let prompts = Prompts::named("behavior.prompts", "viewer", None).expect("shipped");
+        let system = prompts.fill("system", context! { decides_with_page => false, text_chars => 80 });
+        let system = system.expect("filled in");
+        assert!(system.contains("Task decide") && system.contains("between << and >>"), "{system}");
+        let with_page = prompts.fill("system", context! { decides_with_page => true, text_chars => 80 });
+        assert!(!with_page.expect("filled in").contains("Task decide"));
+        assert!(prompts.fill("system", context! {}).is_err(), "a value is missing");
+        assert!(Prompts::named("behavior.prompts", "veiwer", None).is_err());
+    }
+}
