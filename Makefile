@@ -1,11 +1,13 @@
 # The commands of this project. `make demo` needs Rust and a C compiler only;
 # `make test` fetches what else the tests need (Python with numpy and pyarrow, in a
-# virtual environment under target/).
+# virtual environment under target/; cmake and libclang for llama.cpp).
 
 CARGO ?= cargo
 PYTHON ?= python3
 VENV := target/venv
 OUT ?= reports/quickstart
+# The tests run language models in process; the demo does not need them.
+FEATURES ?= llama
 
 .PHONY: demo gates test test-long check format lint bench tools reference clean
 
@@ -26,27 +28,27 @@ $(VENV)/ready: tests/requirements.txt
 	touch $@
 
 test: tools ## All quick tests: library, command line, conformance, determinism, recomputation in Python
-	WINDTUNNEL_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test
+	WINDTUNNEL_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --features "$(FEATURES)"
 
 test-long: tools ## The tests that take minutes: quality on real data, ten million rows
-	WINDTUNNEL_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --release -- --ignored
+	WINDTUNNEL_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --release --features "$(FEATURES)" -- --ignored
 
 check: lint test ## What has to pass before a change is shared
 
 format: ## Format the code
 	$(CARGO) fmt
 
-lint: ## Formatting, clippy and documentation, warnings denied
+lint: tools ## Formatting, clippy and documentation, warnings denied
 	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	$(CARGO) clippy --all-targets --features "$(FEATURES)" -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features "$(FEATURES)"
 
 reference: ## Make the committed reference report again
 	$(CARGO) run --release -- run scenarios/quickstart.toml --out reports/reference --force
 	rm -r reports/reference/events reports/reference/sessions.csv reports/reference/agents.csv
 
-bench: ## Criterion benches
-	$(CARGO) bench
+bench: tools ## All benches
+	$(CARGO) bench --features "$(FEATURES)"
 
 clean:
 	$(CARGO) clean

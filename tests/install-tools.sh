@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes a virtual environment with what the tests need beside Rust. Says what it does; needs
-# root only where the system's Python comes without its venv module.
+# Gets what the tests need beside Rust: cmake and libclang for llama.cpp, and a virtual environment of
+# Python. Says what it does; needs root only where the system lacks one of these.
 # Usage: tests/install-tools.sh PYTHON VENV_DIR
 set -eu
 python=$1
@@ -26,6 +26,29 @@ install_python() {
         return 1
     fi
 }
+# cmake and libclang build llama.cpp, which the tests run in process.
+has_libclang() {
+    command -v llvm-config >/dev/null 2>&1 && ls "$(llvm-config --libdir)"/libclang*.so* >/dev/null 2>&1 && return 0
+    ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib*/libclang*.so* /usr/lib/*/libclang*.so* 2>/dev/null |
+        grep -v libclang-cpp | grep -q . && return 0
+    [ -n "${LIBCLANG_PATH:-}" ] || [ "$(uname)" = Darwin ]
+}
+install_llama_tools() {
+    if command -v apt-get >/dev/null 2>&1; then
+        say "installing cmake and libclang-dev with apt-get"
+        as_root apt-get update && as_root apt-get install -y cmake libclang-dev g++
+    elif command -v dnf >/dev/null 2>&1; then
+        say "installing cmake and clang-devel with dnf"
+        as_root dnf install -y cmake clang-devel gcc-c++
+    elif command -v brew >/dev/null 2>&1; then
+        say "installing cmake with brew"
+        brew install cmake
+    else
+        say "no apt-get, dnf or brew here: install cmake and libclang"
+        return 1
+    fi
+}
+{ command -v cmake >/dev/null 2>&1 && has_libclang; } || install_llama_tools
 command -v "$python" >/dev/null 2>&1 || install_python
 mkdir -p "$(dirname "$venv")"
 say "making a Python environment in $venv"
