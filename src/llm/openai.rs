@@ -3,9 +3,9 @@
 //! retries. It returns the words as they came: whether they fit their shape, what is on the tape and
 //! what may be spent is decided above. Must not know what requests are about.
 //!
-//! One call flows through the files in this order: [`settings`] are checked into a plan, the plan reads
-//! the key ([`secret`]) and starts a [`backend`]; a request is written as JSON ([`wire`], [`structured`]),
-//! admitted ([`limits`]), sent ([`post`]), judged ([`verdict`]) and, where that helps, sent again ([`retry`]).
+//! One call flows through the files in this order: `settings` are checked into a plan, the plan reads
+//! the key (`secret`) and starts a `backend`; a request is written as JSON (`wire`, `structured`),
+//! admitted (`limits`), sent (`post`), judged (`verdict`) and, where that helps, sent again (`retry`).
 
 mod backend;
 mod limits;

@@ -104,6 +104,8 @@ impl OpenAiBackend {
                     }
                 }
                 Err(Failure::Refused { cause, told, .. }) => {
+                    // The server chose the name in it.
+                    let cause = self.post.fit_to_show(&cause);
                     return self.failed(LlmError::Refused(cause), &told);
                 }
                 Err(Failure::Stop { cause, told }) => {
