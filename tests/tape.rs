@@ -226,7 +226,7 @@ fn two_processes_on_one_tape_lose_nothing_and_get_the_same() {
         winners.extend(held.rsplit(' ').next().map(str::to_owned));
     }
     let both = ["0", "1"].iter().all(|number| winners.contains(*number));
-    assert!(both, "one process came after the other, nothing was shared: {winners:?}");
+    assert!(both, "one process wrote everything, the other had to wait until it was done: {winners:?}");
     assert_eq!(tape.calls(&Filter::default()).expect("read").len() as u64, N_QUESTIONS);
     drop(tape);
     let files = std::fs::read_dir(folder.path().join("new")).expect("readable").count();

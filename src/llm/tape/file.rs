@@ -14,6 +14,9 @@ const APPLICATION_ID: i64 = 0x5754_4150;
 const FORMAT: i64 = 1;
 /// How long to wait for others who hold the file. An import or a compaction of a large tape takes seconds.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How often to look whether they still do. SQLite's own waiting grows to a tenth of a second, in which a busy
+/// writer takes the file again and again, and others starve.
+const LOCK_POLL: Duration = Duration::from_micros(500);
 /// Bytes of a page: prompts of some kilobytes leave little of it empty.
 const PAGE_BYTES: i64 = 16384;
 /// Bytes of the smallest page, and so of the smallest database.
@@ -161,8 +164,16 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, TapeError> {
     }
     let name = if flags.contains(OpenFlags::SQLITE_OPEN_URI) { path.to_owned() } else { plain(path) };
     // Every connection is used by one thread at a time.
+    let mut since = Instant::now();
+    let wait = move |n_waits: i32| {
+        if n_waits == 0 {
+            since = Instant::now();
+        }
+        sleep(LOCK_POLL);
+        since.elapsed() < LOCK_WAIT_MAX
+    };
     let connection = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .and_then(|connection| connection.busy_timeout(LOCK_WAIT_MAX).map(|()| connection))
+        .and_then(|mut connection| connection.busy_handler(Some(wait)).map(|()| connection))
         .map_err(|error| TapeError::of(path, &error))?;
     connection.set_prepared_statement_cache_capacity(N_STATEMENTS);
     Ok(connection)

@@ -5,11 +5,16 @@ use super::rows::{self, Standing};
 use super::{Call, Outcome, TapeError, file};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, sleep};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Calls that wait to be written; whoever comes next waits for room.
 const QUEUE_LENGTH_MAX: usize = 1024;
+
+/// Left free between two transactions, so that writers of other processes get their turn: twice as long as
+/// they take to look.
+const TURN: Duration = Duration::from_millis(1);
 
 /// A call to be written, and who wants to know.
 struct Job {
@@ -71,6 +76,7 @@ fn write_all(path: &Path, mut connection: Connection, standing: Standing, mut jo
             // Who no longer waits has no need of the answer.
             let _ = job.done.send(answer);
         }
+        sleep(TURN);
     }
     file::close(connection);
 }
