@@ -97,16 +97,18 @@ impl Prepared {
             TasteSource::Observed => facts.without_quality(),
             _ => facts,
         });
+        let session = &scenario.file.session;
+        let known = never_shown(&dataset, &split, session)?;
         let behavior = scenario.behavior.begin(&Setting {
             facts: facts.clone(),
             streams,
             dataset: &dataset,
             evidence: &evidence,
+            known: &known,
+            items_per_page: session.items_per_page as usize,
             base_dir,
             llm: llm.clone(),
         })?;
-        let session = &scenario.file.session;
-        let known = never_shown(&dataset, &split, session)?;
         let held_out = held_out(&dataset, &split, session, &known);
         progress.end();
         Ok(Prepared {
@@ -138,6 +140,8 @@ impl Prepared {
             streams: luck,
             dataset: &self.dataset,
             evidence: &self.evidence,
+            known: &self.known,
+            items_per_page: scenario.file.session.items_per_page as usize,
             base_dir: &self.base_dir,
             llm: self.llm.clone(),
         })

@@ -6,6 +6,7 @@
 
 pub mod choice;
 mod random;
+mod replay;
 
 use super::facts::Facts;
 use super::memory::{Memory, Mood};
@@ -227,6 +228,10 @@ pub struct Setting<'a> {
     pub dataset: &'a Dataset,
     /// The interactions that traits and taste are built from.
     pub evidence: &'a Interactions,
+    /// What each person is never shown.
+    pub known: &'a Interactions,
+    /// Items a page shows.
+    pub items_per_page: usize,
     /// Where relative paths of the scenario start.
     pub base_dir: &'a Path,
     /// The way to language models.
@@ -259,7 +264,7 @@ pub trait BehaviorKind: Sync {
 }
 
 /// Every behaviour, in alphabetical order.
-pub static ALL: &[&dyn BehaviorKind] = &[&choice::Choice, &random::Random];
+pub static ALL: &[&dyn BehaviorKind] = &[&choice::Choice, &random::Random, &replay::Replay];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static dyn BehaviorKind> {
