@@ -40,11 +40,8 @@ fn main() {
     let n_repetitions = if std::env::args().any(|argument| argument == "--test") { 1 } else { 3 };
     println!("repetition  calls  longest session  wall s  ideal s  wall / ideal");
     for repetition in 1..=n_repetitions {
-        let settings = Settings {
-            latency: Duration::from_millis(LATENCY_MS),
-            remembers: false,
-            ..Settings::default()
-        };
+        let settings =
+            Settings { latency: Duration::from_millis(LATENCY_MS), remembers: false, ..Settings::default() };
         let server = Server::start(settings, mind::answer);
         let dir = tempfile::tempdir().expect("a temporary folder");
         let overrides = [

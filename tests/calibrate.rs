@@ -4,7 +4,9 @@ use assert_cmd::Command;
 use std::path::Path;
 use toml::{Table, Value};
 use windtunnel::agent::behavior::choice::{ChoiceParameters, STEPS};
-use windtunnel::calibrate::spec::Calibration;
+use windtunnel::agent::halves::{DEAL, Half};
+use windtunnel::calibrate::sources;
+use windtunnel::calibrate::spec::{Calibration, SourceFile};
 use windtunnel::experiment::{self, RunOptions};
 use windtunnel::llm::tape::TapeMode;
 use windtunnel::progress::Quiet;
@@ -132,6 +134,47 @@ fn the_parameters_of_a_simulated_world_are_found_again() {
     assert!(n > 60 && known > 25, "{n} numbers were determined, {known} of them told from 0");
     // Two standard errors are left by one number in twenty-two.
     assert!(far.len() * 8 < n, "{} of {n} are off: {far:#?}", far.len());
+}
+
+/// A transcript gives what the files of sessions with their calls give, person by person; the oracle is
+/// somebody else's parser of the same calls. Agent 40 of the LightGCN run is told apart by one film that fits
+/// (`tests/replay.rs` says why), which nobody's parser but ours reads.
+#[test]
+fn a_transcript_gives_what_sessions_and_calls_give() {
+    let root = std::env::var_os("WINDTUNNEL_DATA").map(std::path::PathBuf::from);
+    let root = root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"));
+    let data = root.join("agent4rec");
+    if !data.join("recorded").is_dir() {
+        return eprintln!(
+            "SKIPPED: {} is not there; set WINDTUNNEL_DATA to the folder of real data",
+            data.display()
+        );
+    }
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/agent4rec.toml");
+    let read = |text: &str| {
+        let text = format!(
+            "scenario = {scenario:?}\nset = [\"dataset.path={}\", \"behavior.parameters=reasoned\", \"population.taste=content\"]\n{}",
+            data.display(),
+            text.replace("DATA", &data.display().to_string())
+        );
+        let source: SourceFile = toml::from_str(&text).expect("a source");
+        let material =
+            sources::read("x", &source, (Half::Both, DEAL), Path::new("."), &Quiet).expect("material");
+        (material.extent, material.people.iter().map(|person| format!("{person:?}")).collect::<Vec<String>>())
+    };
+    for (run, n_people, others) in [("mf100", 100, &[][..]), ("lgn1000_even", 500, &["UserId(40)"][..])] {
+        let sessions = read(&format!(
+            "kind = \"sessions\"\npath = \"DATA/recorded/sessions_{run}.jsonl\"\n\
+             calls = \"DATA/recorded/llm_calls_{run}.jsonl\""
+        ));
+        let calls =
+            read(&format!("kind = \"agent4rec-transcript\"\npath = \"DATA/recorded/llm_calls_{run}.jsonl\""));
+        assert_eq!((calls.0, calls.1.len()), (sessions.0, n_people), "{run}");
+        let differ = calls.1.iter().zip(&sessions.1).filter(|(ours, theirs)| ours != theirs);
+        let differ: Vec<&str> = differ.map(|(ours, _)| ours.as_str()).collect();
+        assert_eq!(differ.len(), others.len(), "{run}");
+        assert!(differ.iter().zip(others).all(|(person, user)| person.contains(user)), "{run}");
+    }
 }
 
 #[test]

@@ -300,7 +300,7 @@ fn what_is_no_reference_is_named() {
     put("run/manifest.json", "{}");
     for (path, told) in [
         ("nowhere", "nowhere"),
-        ("empty", "empty: no sessions_*.jsonl and no manifest.json"),
+        ("empty", "empty: no sessions_*.jsonl, no llm_calls_*.jsonl and no manifest.json"),
         ("void", "void: no session"),
         ("stranger", "row 1: agent is \"nobody\", expected a user of the dataset"),
         ("wide", "wide: a page of 6 items, session.items_per_page is 4"),
@@ -362,15 +362,31 @@ n_bootstrap = 200
 "#;
     let text = text.replace("PATH", &data.display().to_string());
     let mut world = Scenario::parse(Path::new("test.toml"), &text, &[]).expect("a valid scenario");
-    let recorded = data.join("recorded");
-    let found = validate::run(&mut world, &options(Path::new("."), Some(&recorded))).expect("a validation");
+    // The sessions, and the calls of the language model from which our own parser makes them.
+    let calls = tempfile::tempdir().expect("a temporary folder");
+    for run in ["lgn1000_even", "mf100"] {
+        let name = format!("llm_calls_{run}.jsonl");
+        std::fs::copy(data.join("recorded").join(&name), calls.path().join(&name)).expect("copied");
+    }
+    let mut found = Vec::new();
+    for (recorded, left_out) in
+        [(data.join("recorded").as_path(), "sessions_mf100"), (calls.path(), "llm_calls_mf100")]
+    {
+        found.push(reference_of_the_published_run(&mut world, recorded, left_out));
+    }
+    assert_eq!(found[0], found[1]);
+}
+
+/// Checks the reference that a folder holds, and gives what is told of it.
+fn reference_of_the_published_run(world: &mut Scenario, recorded: &Path, left_out: &str) -> Vec<Option<f64>> {
+    let found = validate::run(world, &options(Path::new("."), Some(recorded))).expect("a validation");
     let comparison = found.subject.comparison.as_ref().expect("a comparison");
     // Two files tell of the same people; the arm and the file that belong together were found.
     assert_eq!(
         (comparison.arm.as_str(), comparison.n_people, comparison.pages_alike),
         ("lightgcn", 500, 1.0)
     );
-    assert!(comparison.notes.iter().any(|note| note.starts_with("sessions_mf100.jsonl is left out")));
+    assert!(comparison.notes.iter().any(|note| note.starts_with(&format!("{left_out}.jsonl is left out"))));
     let checks = found.checks();
     let reference = |name: &str| named(&checks, name)[0].reference.map(|e| e.value);
     // Counted in the recorded sessions themselves: 3,316 watched of 6,572 shown in 1,643 pages.
@@ -378,4 +394,5 @@ n_bootstrap = 200
     assert_eq!(reference("n_exit"), Some(1643.0 / 500.0));
     let exits = &found.realism.distributions[0].reference;
     assert!((exits.iter().sum::<f64>() - 1.0).abs() < 1e-12 && exits.len() == 5);
+    checks.iter().map(|check| check.reference.map(|reference| reference.value)).collect()
 }

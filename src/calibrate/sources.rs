@@ -9,8 +9,8 @@ use crate::agent::halves::{Dealt, Half};
 use crate::agent::memory::Memory;
 use crate::agent::profile::Profile;
 use crate::event::read::{DenseIds, for_each_session};
-use crate::event::recorded::{self, Recorded};
-use crate::event::{ExitReason, Session};
+use crate::event::recorded::{self, Names, Recorded, Words};
+use crate::event::{ExitReason, Session, transcript};
 use crate::experiment::prepare::Prepared;
 use crate::llm::client::Client;
 use crate::progress::Progress;
@@ -55,13 +55,17 @@ pub fn read(
     let (sessions, about, sha256) = match (source.kind, &record) {
         (SourceKind::Sessions, Some(path)) => {
             let calls = source.calls.as_ref().map(|path| base_dir.join(path));
-            let sessions = recorded::read(path, calls.as_deref(), &ids(&prepared))?;
+            let sessions = recorded::read(path, calls.as_deref(), &names(&prepared).ids)?;
             (sessions, "recorded sessions", hash(path)?)
+        }
+        (SourceKind::Agent4RecTranscript, Some(path)) => {
+            let sessions = transcript::read(path, &names(&prepared))?.sessions;
+            (sessions, "sessions in a transcript of language-model agents", hash(path)?)
         }
         (SourceKind::Run, Some(folder)) => {
             let arm = source.arm.as_deref().unwrap_or_default();
             let path = folder.join(format!("events/arm={arm}/part-00000.parquet"));
-            (own_log(&path, &ids(&prepared))?, "sessions of a run", hash(&path)?)
+            (own_log(&path, &names(&prepared).ids)?, "sessions of a run", hash(&path)?)
         }
         _ => {
             let people = ratings(
@@ -89,10 +93,11 @@ pub fn read(
     })
 }
 
-/// Dense ids for raw ids of the prepared data.
-fn ids(prepared: &Prepared) -> DenseIds {
+/// What the names in a record stand for in the prepared data.
+fn names(prepared: &Prepared) -> Names {
     let agents = prepared.agents.raw_ids.iter().map(String::as_str);
-    DenseIds::new(agents, prepared.dataset.items.all().iter().map(String::as_str))
+    let items = prepared.dataset.items.all().iter().map(String::as_str);
+    Names::new(agents, items, prepared.dataset.catalogue.iter().map(|item| item.title.as_str()))
 }
 
 fn lived_again(
@@ -142,6 +147,7 @@ fn as_recorded(session: Session) -> Recorded {
         goes_on: (0..session.pages.len()).map(goes_on).collect(),
         feelings: session.pages.iter().map(|page| feeling(page.number)).collect(),
         session,
+        words: Words::default(),
     }
 }
 

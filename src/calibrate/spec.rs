@@ -66,7 +66,7 @@ pub struct SourceFile {
     /// Changes to that scenario, as `--set` takes them.
     #[serde(default)]
     pub set: Vec<String>,
-    /// The record: a file of sessions, or a run folder.
+    /// The record: a file of sessions or calls, or a run folder.
     #[serde(default)]
     pub path: Option<PathBuf>,
     /// The calls behind the sessions, for the feelings.
@@ -93,6 +93,9 @@ fn one() -> f64 {
 pub enum SourceKind {
     /// Recorded sessions, one a line.
     Sessions,
+    /// The calls of language-model agents as Agent4Rec logs them, one a line.
+    #[serde(rename = "agent4rec-transcript")]
+    Agent4RecTranscript,
     /// The event log of a run of ours.
     Run,
     /// The validation part of a dataset of people's ratings: it bears on rating alone.
@@ -157,7 +160,11 @@ impl SourceFile {
             complaints.extend(needs("scenario", self.scenario.is_some(), "the scenario it is seen with"));
         }
         if self.kind != SourceKind::Ratings {
-            complaints.extend(needs("path", self.path.is_some(), "the file of sessions or the run folder"));
+            complaints.extend(needs(
+                "path",
+                self.path.is_some(),
+                "the file of sessions or calls, or the run folder",
+            ));
         }
         if self.kind == SourceKind::Run {
             complaints.extend(needs("arm", self.arm.is_some(), "the arm whose sessions to take"));

@@ -6,6 +6,7 @@
 pub mod assemble;
 pub mod read;
 pub mod recorded;
+pub mod transcript;
 pub mod write;
 
 use crate::id::{AgentId, ItemId};

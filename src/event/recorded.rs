@@ -8,8 +8,10 @@
 //! behind the sessions: lines with `agent`, `page`, `kind = "decide"` and the `response` in words.
 
 use super::read::DenseIds;
-use super::{EventError, ExitReason, Page, Session, Slot};
-use crate::id::ItemId;
+use super::transcript::decision::is_positive;
+use super::transcript::titles::Catalogue;
+use super::{EventError, ExitReason, Page, Session, Slot, transcript};
+use crate::id::{AgentId, ItemId};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -24,6 +26,30 @@ pub struct Recorded {
     pub goes_on: Vec<Option<bool>>,
     /// After each page, whether its overall feeling was positive; `None` where it is not known.
     pub feelings: Vec<Option<bool>>,
+    /// What was said along with it.
+    pub words: Words,
+}
+
+/// What was said in a session; nothing where a record holds no words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Words {
+    /// Page by page; none in a record without words.
+    pub pages: Vec<PageWords>,
+    /// Why the interview gave its score.
+    pub interview: String,
+}
+
+/// What was said of one page; empty texts where nothing was.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PageWords {
+    /// Why each slot fits or does not.
+    pub reasons: Vec<String>,
+    /// What each watched slot felt like, one entry a slot.
+    pub feelings: Vec<String>,
+    /// The overall feeling after the page.
+    pub overall: String,
+    /// Why to go on or to leave.
+    pub decision: String,
 }
 
 /// A line as it stands in the file.
@@ -71,25 +97,86 @@ pub fn read(path: &Path, calls: Option<&Path>, ids: &DenseIds) -> Result<Vec<Rec
     Ok(sessions)
 }
 
+/// Who and what the names in a record stand for.
+pub struct Names {
+    /// By raw id.
+    pub ids: DenseIds,
+    /// Items by title.
+    pub titles: Catalogue,
+}
+
+impl Names {
+    /// From raw ids of agents, and raw ids and titles of items, all in dense order.
+    pub fn new<'a>(
+        agents: impl IntoIterator<Item = &'a str>,
+        items: impl IntoIterator<Item = &'a str>,
+        titles: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        Names { ids: DenseIds::new(agents, items), titles: Catalogue::new(titles) }
+    }
+}
+
+/// Reads a record whichever it is, told by its first line: sessions, or the calls of a transcript. What
+/// is held out of each person is marked as it says in a file of sessions; a transcript does not know.
+///
+/// # Errors
+/// Those of [`read`] and [`transcript::read`]; and when the first line is neither.
+pub fn read_either(path: &Path, names: &Names) -> Result<Vec<Recorded>, EventError> {
+    match first_line(path)? {
+        Some((_, line)) if line.get("response").is_some() => Ok(transcript::read(path, names)?.sessions),
+        Some((row, line)) if line.get("pages").is_none() => {
+            Err(bad(path, row, "expected a session with `pages` or a call with `response`".to_owned()))
+        }
+        _ => read(path, None, &names.ids),
+    }
+}
+
+/// Marks what is held out of each person.
+pub fn mark_held_out(sessions: &mut [Recorded], is_held_out: impl Fn(AgentId, ItemId) -> bool) {
+    for Session { agent, pages, .. } in sessions.iter_mut().map(|recorded| &mut recorded.session) {
+        for slot in pages.iter_mut().flat_map(|page| &mut page.slots) {
+            slot.held_out = is_held_out(*agent, slot.item);
+        }
+    }
+}
+
 /// Calls `take` with every line that is not blank, and its number from 1.
-fn for_each_line<T: for<'de> Deserialize<'de>>(
+pub(super) fn for_each_line<T: for<'de> Deserialize<'de>>(
     path: &Path,
     mut take: impl FnMut(u64, T) -> Result<(), EventError>,
 ) -> Result<(), EventError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| EventError::Io { path: path.to_owned(), source })?;
-    for (row, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        take(row, serde_json::from_str(line).map_err(|error| bad(path, row, error.to_string()))?)?;
+    let bytes = read_bytes(path)?;
+    for (row, line) in lines(&bytes) {
+        take(row, serde_json::from_slice(line).map_err(|error| bad(path, row, error.to_string()))?)?;
     }
     Ok(())
 }
 
-fn bad(path: &Path, row: u64, problem: String) -> EventError {
+/// The first line that is not blank, and its number from 1.
+fn first_line(path: &Path) -> Result<Option<(u64, Value)>, EventError> {
+    let bytes = read_bytes(path)?;
+    let first = lines(&bytes).next();
+    let parsed =
+        first.map(|(row, line)| Ok((row, serde_json::from_slice(line).map_err(|error| (row, error))?)));
+    parsed.transpose().map_err(|(row, error): (u64, serde_json::Error)| bad(path, row, error.to_string()))
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, EventError> {
+    std::fs::read(path).map_err(|source| EventError::Io { path: path.to_owned(), source })
+}
+
+/// Lines that are not blank, with their numbers from 1. They need not be UTF-8.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    let is_blank = |line: &[u8]| line.iter().all(u8::is_ascii_whitespace);
+    (1..).zip(bytes.split(|&byte| byte == b'\n')).filter(move |(_, line)| !is_blank(line))
+}
+
+pub(super) fn bad(path: &Path, row: u64, problem: String) -> EventError {
     EventError::BadRow { path: path.to_owned(), row, problem }
 }
 
 /// A raw id: text, or a number as it is written.
-fn raw_id(value: &Value) -> String {
+pub(super) fn raw_id(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -119,7 +206,7 @@ fn recorded(line: Line, ids: &DenseIds) -> Result<Recorded, String> {
         n_failures: 0,
         pages,
     };
-    Ok(Recorded { feelings: vec![None; session.pages.len()], session, goes_on })
+    Ok(Recorded { feelings: vec![None; session.pages.len()], session, goes_on, words: Words::default() })
 }
 
 fn goes_on(page: &PageLine) -> Result<Option<bool>, String> {
@@ -196,19 +283,9 @@ fn read_feelings(path: &Path) -> Result<BTreeMap<(String, u32), bool>, EventErro
     Ok(feelings)
 }
 
-/// Which of the two words the reply was asked to begin with comes first.
-fn is_positive(response: &str) -> Option<bool> {
-    let upper = response.to_uppercase();
-    match (upper.find("POSITIVE"), upper.find("NEGATIVE")) {
-        (None, None) => None,
-        (positive, negative) => Some(positive.unwrap_or(usize::MAX) < negative.unwrap_or(usize::MAX)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::AgentId;
 
     const GOOD: &str = r#"{"agent": 7, "pages": [{"page": 1, "shown": [3, 5], "held_out": [5], "aligned": [1], "watched": [1], "rating": [4], "next": "NEXT"}, {"page": 2, "shown": ["8"], "aligned": [], "watched": [], "rating": [], "next": null}], "exit_page": 2, "satisfaction": 6}"#;
 
@@ -231,7 +308,7 @@ mod tests {
             {"agent": 7, "page": 2, "kind": "page", "prompt": "", "response": "POSITIVE: this is no decision"}"#;
         let found = read_text(GOOD, Some(calls)).expect("read");
         assert_eq!(found.len(), 1);
-        let Recorded { session, goes_on, feelings } = &found[0];
+        let Recorded { session, goes_on, feelings, .. } = &found[0];
         assert_eq!((session.agent, session.satisfaction), (AgentId(1), Some(6)));
         assert_eq!(session.exit, Some(ExitReason::Left));
         assert_eq!(goes_on, &[Some(true), None]);

@@ -97,6 +97,8 @@ impl Prepared {
             TasteSource::Observed => facts.without_quality(),
             _ => facts,
         });
+        let session = &scenario.file.session;
+        let known = never_shown(&dataset, &split, session)?;
         let behavior = scenario.behavior.begin(&Setting {
             facts: facts.clone(),
             streams,
@@ -104,11 +106,11 @@ impl Prepared {
             evidence: &evidence,
             agents: &agents,
             pages_max: scenario.file.session.max_pages,
+            known: &known,
+            items_per_page: session.items_per_page as usize,
             base_dir,
             llm: llm.clone(),
         })?;
-        let session = &scenario.file.session;
-        let known = never_shown(&dataset, &split, session)?;
         let held_out = held_out(&dataset, &split, session, &known);
         progress.end();
         Ok(Prepared {
@@ -142,6 +144,8 @@ impl Prepared {
             evidence: &self.evidence,
             agents: &self.agents,
             pages_max: scenario.file.session.max_pages,
+            known: &self.known,
+            items_per_page: scenario.file.session.items_per_page as usize,
             base_dir: &self.base_dir,
             llm: self.llm.clone(),
         }

@@ -227,6 +227,7 @@ pub static ALL: &[&dyn RecommenderKind] = &[
     &foreign::process::Process,
     &random::Random,
     &foreign::ranking::Ranking,
+    &foreign::recorded::Recorded,
     &user_knn::UserKnn,
 ];
 

@@ -1,10 +1,16 @@
 //! `${dotted.key}` inside a string of a scenario stands for the value of that key, so that one
-//! `--set dataset.path=…` moves everything that lies beside the data. Must not know which keys exist.
+//! `--set dataset.path=…` moves everything that lies beside the data. A referenced string may hold
+//! references itself, a few deep. Must not know which keys exist.
 
 use super::ScenarioError;
 use toml::{Table, Value};
 
-/// Replaces every reference. A referenced string must not hold references itself.
+/// How deep a reference may lead to another: deeper ones go in a circle, or may as well.
+const DEPTH_MAX: u32 = 8;
+/// Longest string that references may make, in bytes.
+const LENGTH_MAX: usize = 1 << 16;
+
+/// Replaces every reference.
 pub fn expand(table: &mut Table) -> Result<(), ScenarioError> {
     let known = table.clone();
     table.iter_mut().try_for_each(|(_, value)| expand_value(value, &known))
@@ -13,7 +19,7 @@ pub fn expand(table: &mut Table) -> Result<(), ScenarioError> {
 fn expand_value(value: &mut Value, known: &Table) -> Result<(), ScenarioError> {
     match value {
         Value::String(text) if text.contains("${") => {
-            *text = expanded(text, known)?;
+            *text = expanded(text, known, 1)?;
             Ok(())
         }
         Value::Array(values) => values.iter_mut().try_for_each(|value| expand_value(value, known)),
@@ -22,7 +28,7 @@ fn expand_value(value: &mut Value, known: &Table) -> Result<(), ScenarioError> {
     }
 }
 
-fn expanded(text: &str, known: &Table) -> Result<String, ScenarioError> {
+fn expanded(text: &str, known: &Table, depth: u32) -> Result<String, ScenarioError> {
     let wrong = |problem: String| ScenarioError::Reference { text: text.to_owned(), problem };
     let mut result = String::new();
     let mut rest = text;
@@ -31,10 +37,18 @@ fn expanded(text: &str, known: &Table) -> Result<String, ScenarioError> {
         result.push_str(before);
         match lookup(key, known) {
             Some(Value::String(value)) if !value.contains("${") => result.push_str(value),
-            Some(Value::String(_)) => return Err(wrong(format!("{key} holds a reference itself"))),
+            Some(Value::String(_)) if depth == DEPTH_MAX => {
+                return Err(wrong(format!(
+                    "{key} leads through more than {DEPTH_MAX} references, or in a circle"
+                )));
+            }
+            Some(Value::String(value)) => result.push_str(&expanded(value, known, depth + 1)?),
             Some(Value::Integer(value)) => result.push_str(&value.to_string()),
             Some(other) => return Err(wrong(format!("{key} is {}, expected a string", other.type_str()))),
             None => return Err(wrong(format!("there is no key {key}"))),
+        }
+        if result.len() > LENGTH_MAX {
+            return Err(wrong(format!("stands for more than {LENGTH_MAX} bytes")));
         }
         rest = tail;
     }
@@ -72,10 +86,27 @@ mod tests {
     }
 
     #[test]
+    fn references_may_lead_to_references() {
+        let text = "x = \"${a.path}!\"\n[a]\npath = \"${b.path}/a\"\n[b]\npath = \"root\"\n";
+        assert_eq!(after(text), "\"root/a!\"");
+        let chain = |n: u32| {
+            let links: String = (1..n).map(|k| format!("k{k} = \"${{k{}}}\"\n", k + 1)).collect();
+            after(&format!("x = \"${{k1}}\"\n{links}k{n} = \"end\"\n"))
+        };
+        assert_eq!(chain(DEPTH_MAX), "\"end\"");
+        assert!(chain(DEPTH_MAX + 1).ends_with("leads through more than 8 references, or in a circle"));
+    }
+
+    #[test]
     fn wrong_references_are_refused() {
         assert_eq!(after("x = \"${y}\""), "\"${y}\": there is no key y");
         assert_eq!(after("x = \"${y\""), "\"${y\": expected a } after ${");
         assert_eq!(after("x = \"${y}\"\ny = true"), "\"${y}\": y is boolean, expected a string");
-        assert_eq!(after("x = \"${x}\""), "\"${x}\": x holds a reference itself");
+        let doubling: String =
+            (1..8).map(|k| format!("k{k} = \"{}\"\n", format!("${{k{}}}", k + 1).repeat(9))).collect();
+        let told = after(&format!("x = \"${{k1}}\"\n{doubling}k8 = \"{}\"\n", "long".repeat(9)));
+        assert!(told.ends_with("stands for more than 65536 bytes"), "{told}");
+        let circle = "\"${x}\": x leads through more than 8 references, or in a circle";
+        assert_eq!(after("x = \"${x}\""), circle);
     }
 }

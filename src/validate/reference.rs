@@ -6,10 +6,11 @@ use super::ValidateError;
 use super::simulate::Stage;
 use crate::agent::halves::{Dealt, Half};
 use crate::agent::profile::Profile;
+use crate::event::Session;
 use crate::event::read::{DenseIds, for_each_session};
-use crate::event::{Session, recorded};
+use crate::event::recorded::{self, Names};
 use crate::experiment::prepare::Prepared;
-use crate::id::AgentId;
+use crate::id::{AgentId, ItemId, UserId};
 use crate::metric::subjects;
 use crate::recommender::{Recommender, Request};
 use crate::report::Report;
@@ -33,8 +34,8 @@ struct Part {
     sessions: Vec<Session>,
 }
 
-/// Reads what is at `path`: a file of recorded sessions, a folder of such files (`sessions_*.jsonl`),
-/// or a run folder, of which the arm called `arm` is taken.
+/// Reads what is at `path`: a file of recorded sessions or of language-model calls, a folder of such files
+/// (`sessions_*.jsonl`, else `llm_calls_*.jsonl`), or a run folder, of which the arm called `arm` is taken.
 ///
 /// Of files that tell of the same people, the one whose pages are most like those of `recommender` is
 /// taken: a person cannot have lived through two.
@@ -48,11 +49,21 @@ pub fn read(
         return run_folder(path, prepared, arm);
     }
     let files = if path.is_dir() { session_files(path)? } else { vec![path.to_owned()] };
-    let users = prepared.dataset.users.all().iter().map(String::as_str);
-    let ids = DenseIds::new(users, prepared.dataset.items.all().iter().map(String::as_str));
+    let dataset = &prepared.dataset;
+    let [users, items] = [&dataset.users, &dataset.items].map(|all| all.all().iter().map(String::as_str));
+    let names = Names::new(users, items, dataset.catalogue.iter().map(|item| item.title.as_str()));
     let mut parts = Vec::new();
     for file in &files {
-        let sessions = recorded::read(file, None, &ids)?.into_iter().map(|r| r.session).collect();
+        let mut sessions = recorded::read_either(file, &names)?;
+        let is_marked = sessions.iter().flat_map(|r| r.session.slots()).any(|slot| slot.held_out);
+        if !is_marked {
+            // The record does not know what is held out; the split does.
+            let held_out = |agent: AgentId, item: ItemId| {
+                prepared.held_out.items_of(UserId(agent.0)).binary_search(&item.0).is_ok()
+            };
+            recorded::mark_held_out(&mut sessions, held_out);
+        }
+        let sessions = sessions.into_iter().map(|r| r.session).collect();
         let told = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         parts.push(Part { told, sessions });
     }
@@ -67,20 +78,27 @@ pub fn read(
     Ok(Reference { told, sessions, notes })
 }
 
-/// The files of sessions in a folder, in the order of their names.
+/// The files of sessions in a folder, else those of calls, in the order of their names.
 fn session_files(dir: &Path) -> Result<Vec<PathBuf>, ValidateError> {
     let failed = |source| ValidateError::Read { path: dir.to_owned(), source };
-    let mut files = Vec::new();
+    let (mut sessions, mut calls) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(dir).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.starts_with("sessions_") && name.ends_with(".jsonl") {
-            files.push(path);
+        match name.strip_suffix(".jsonl") {
+            Some(name) if name.starts_with("sessions_") => sessions.push(path),
+            Some(name) if name.starts_with("llm_calls_") => calls.push(path),
+            _ => {}
         }
     }
+    // Both tell of the same people.
+    let mut files = if sessions.is_empty() { calls } else { sessions };
     files.sort();
     match files.is_empty() {
-        true => Err(ValidateError::reference(dir, "no sessions_*.jsonl and no manifest.json of a run")),
+        true => {
+            let problem = "no sessions_*.jsonl, no llm_calls_*.jsonl and no manifest.json of a run";
+            Err(ValidateError::reference(dir, problem))
+        }
         false => Ok(files),
     }
 }

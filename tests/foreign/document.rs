@@ -26,7 +26,7 @@ fn the_schema_in_the_documentation_is_that_of_the_messages() {
 fn the_documentation_tells_of_every_kind_and_parameter() {
     let text =
         std::fs::read_to_string(root().join("docs/foreign-recommenders.md")).expect("the documentation");
-    for kind in ["embeddings", "ranking", "process", "http"] {
+    for kind in ["embeddings", "ranking", "recorded", "process", "http"] {
         assert!(text.contains(&format!("`{kind}`")), "{kind}");
         let schema = windtunnel::recommender::kind(kind).expect("in the list").params_schema();
         let properties = schema.get("properties").and_then(|p| p.as_object()).expect("parameters");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use windtunnel::id::ItemId;
 use windtunnel::recommender::dense::Matrix;
-use windtunnel::recommender::{self, Ranked, RecommendError, Recommender, model_file};
+use windtunnel::recommender::{self, Ranked, RecommendError, Recommender, Request, model_file};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
@@ -143,6 +143,60 @@ fn a_saved_model_needs_the_files_no_more() {
     let dir = folder();
     let model = lists(&world, dir.path(), "lists.csv", CSV, "fill = \"popular\"").expect("lists");
     assert_round_trip(&world, "ranking", model, dir);
+    let dir = folder();
+    let model = record(&world, dir.path(), RECORD).expect("a record");
+    assert_round_trip(&world, "recorded", model, dir);
+}
+
+/// Two sessions of the small world: one of two pages, one of one.
+const RECORD: &str = r#"{"agent": "u0", "pages": [{"page": 1, "shown": ["i8", "i7"], "aligned": [], "watched": [], "rating": [], "next": "NEXT"}, {"page": 2, "shown": ["i2"], "aligned": [], "watched": [], "rating": [], "next": "EXIT"}], "exit_page": 2, "satisfaction": 3}
+{"agent": "u3", "pages": [{"page": 1, "shown": ["i11", "i0"], "aligned": [], "watched": [], "rating": [], "next": null}], "exit_page": 1, "satisfaction": null}
+"#;
+
+fn record(world: &World, dir: &Path, text: &str) -> Result<Box<dyn Recommender>, RecommendError> {
+    let path = dir.join("record.jsonl");
+    std::fs::write(&path, text).expect("written");
+    world.fit("recorded", &format!("transcripts = {:?}", path.display().to_string()))
+}
+
+#[test]
+fn recorded_pages_are_shown_to_the_same_people_and_no_more() {
+    let (world, dir) = (World::new(), folder());
+    let model = record(&world, dir.path(), RECORD).expect("a record");
+    let answers = |user, n| model.recommend(&[world.request(user, n)]).expect("an answer").remove(0);
+    let ids = |user, n| answers(user, n).items.iter().map(|item| item.0).collect::<Vec<_>>();
+    assert_eq!((ids(0, 2), ids(0, 20)), (vec![8, 7], vec![8, 7, 2]));
+    assert_eq!((ids(3, 20), ids(1, 5), ids(99, 5)), (vec![11, 0], vec![], vec![]));
+    assert_eq!(answers(0, 3).scores, [1.0, 0.5, 1.0 / 3.0]);
+    let shown = [ItemId(7)];
+    let request = Request { shown: &shown, ..world.request(0, 5) };
+    assert_eq!(model.recommend(&[request]).expect("an answer")[0].items, [ItemId(8), ItemId(2)]);
+    // What is excluded only in this world, not in training, is an error of the request.
+    let known = [2];
+    let request = Request { known: &known, ..world.request(0, 5) };
+    let found = model.recommend_each(&[request, world.request(3, 1)]);
+    let error = found[0].as_ref().expect_err("excluded").to_string();
+    assert!(
+        error.contains("user u0 is shown item i2, which session.exclude keeps from this user"),
+        "{error}"
+    );
+    assert_eq!(found[1].as_ref().expect("an answer").items, [ItemId(11)]);
+    for (from, to, told) in [
+        (
+            "\"i8\"",
+            "\"i1\"",
+            "record.jsonl: user u0 is shown item i1, which session.exclude keeps from this user",
+        ),
+        ("\"i2\"", "\"i8\"", "record.jsonl: user u0 is shown item i8 twice, a session never repeats one"),
+        ("\"i2\"", "\"i99\"", "row 1: page 2: item \"i99\" is not of the dataset"),
+        ("\"u3\"", "\"v3\"", "row 2: agent is \"v3\", expected a user of the dataset"),
+    ] {
+        let spoilt = RECORD.replacen(from, to, 1);
+        let error = record(&world, dir.path(), &spoilt).err().expect(told).to_string();
+        assert!(error.contains(told), "{told}: {error}");
+    }
+    let found = check("recorded", "").err().expect("refused");
+    assert_eq!(found, "arms.x.transcripts is missing: the file of recorded sessions or calls");
 }
 
 const CSV: &str =

@@ -7,6 +7,7 @@
 pub mod choice;
 pub mod llm;
 mod random;
+mod replay;
 
 use super::facts::Facts;
 use super::memory::{Memory, Mood};
@@ -233,6 +234,10 @@ pub struct Setting<'a> {
     pub agents: &'a Agents,
     /// Pages of a session at most.
     pub pages_max: u32,
+    /// What each person is never shown.
+    pub known: &'a Interactions,
+    /// Items a page shows.
+    pub items_per_page: usize,
     /// Where relative paths of the scenario start.
     pub base_dir: &'a Path,
     /// The way to language models.
@@ -292,7 +297,7 @@ pub trait BehaviorKind: Sync {
 }
 
 /// Every behaviour, in alphabetical order.
-pub static ALL: &[&dyn BehaviorKind] = &[&choice::Choice, &llm::Llm, &random::Random];
+pub static ALL: &[&dyn BehaviorKind] = &[&choice::Choice, &llm::Llm, &random::Random, &replay::Replay];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static dyn BehaviorKind> {

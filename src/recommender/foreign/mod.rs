@@ -1,4 +1,4 @@
-//! Recommenders that were made elsewhere: vectors, ready lists, a server, a program.
+//! Recommenders that were made elsewhere: vectors, ready lists, recorded pages, a server, a program.
 //!
 //! They come trained; nothing here may learn. What they need to be told of the training
 //! set (who has what, how often items were met) and how they answer is written down in
@@ -10,6 +10,7 @@ pub mod http;
 pub mod process;
 pub mod protocol;
 pub mod ranking;
+pub mod recorded;
 
 mod child;
 mod connected;

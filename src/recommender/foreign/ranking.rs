@@ -73,26 +73,12 @@ impl RecommenderKind for Ranking {
     fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
         let header: Header = model_file::read_header(dir, NAME)?;
         let n_items = header.n_items;
-        model_file::check_n_items(dir, n_items)?;
-        let lengths = model_file::read_ids(&dir.join("lengths.npy"), Some(header.users.len()), u32::MAX)?;
-        let starts: Vec<usize> = std::iter::once(0)
-            .chain(lengths.iter().scan(0, |end, &length| {
-                *end += length as usize;
-                Some(*end)
-            }))
-            .collect();
-        let n_pairs = starts[starts.len() - 1];
-        let items = model_file::read_ids(&dir.join("items.npy"), Some(n_pairs), n_items as u32)?;
-        let path = dir.join("scores.npy");
-        let scores = header.has_scores.then(|| model_file::read_vector(&path, n_pairs)).transpose()?;
-        let by_popularity = model_file::read_ids(&dir.join("popular.npy"), Some(n_items), n_items as u32)?;
-        let lists = Lists { starts, items, scores };
-        let repeated = lists.repeated(n_items).is_some()
-            || Lists { starts: vec![0, n_items], items: by_popularity.clone(), scores: None }
-                .repeated(n_items)
-                .is_some();
-        if repeated {
-            return Err(bad(&dir.join("items.npy"), "repeats an item within a list"));
+        let lists = Lists::load(dir, header.users.len(), n_items, header.has_scores)?;
+        let path = dir.join("popular.npy");
+        let by_popularity = model_file::read_ids(&path, Some(n_items), n_items as u32)?;
+        let popular = Lists { starts: vec![0, n_items], items: by_popularity.clone(), scores: None };
+        if popular.repeated(n_items).is_some() {
+            return Err(bad(&path, "repeats an item"));
         }
         Ok(Box::new(Fitted { params: header.params, users: header.users, lists, by_popularity }))
     }
@@ -209,13 +195,7 @@ impl Recommender for Fitted {
             has_scores: self.lists.scores.is_some(),
         };
         model_file::write_header(dir, NAME, &header)?;
-        let lengths: Vec<u32> = self.lists.starts.windows(2).map(|w| (w[1] - w[0]) as u32).collect();
-        model_file::write_ids(&dir.join("lengths.npy"), &lengths)?;
-        model_file::write_ids(&dir.join("items.npy"), &self.lists.items)?;
-        model_file::write_ids(&dir.join("popular.npy"), &self.by_popularity)?;
-        match &self.lists.scores {
-            Some(scores) => model_file::write_vector(&dir.join("scores.npy"), scores),
-            None => Ok(()),
-        }
+        self.lists.save(dir)?;
+        model_file::write_ids(&dir.join("popular.npy"), &self.by_popularity)
     }
 }

@@ -2,7 +2,7 @@
 //! and item). Users who are not in the dataset are passed over; items that are not in it are
 //! errors. Must not know what the lists are used for.
 
-use super::super::RecommendError;
+use super::super::{RecommendError, model_file};
 use super::bad;
 use super::remote::quote;
 use crate::dataset::Vocabulary;
@@ -49,6 +49,45 @@ impl Lists {
             }
         }
         None
+    }
+}
+
+impl Lists {
+    /// Writes the lists into the folder of a model.
+    pub fn save(&self, dir: &Path) -> Result<(), RecommendError> {
+        let lengths: Vec<u32> = self.starts.windows(2).map(|w| (w[1] - w[0]) as u32).collect();
+        model_file::write_ids(&dir.join("lengths.npy"), &lengths)?;
+        model_file::write_ids(&dir.join("items.npy"), &self.items)?;
+        match &self.scores {
+            Some(scores) => model_file::write_vector(&dir.join("scores.npy"), scores),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads what [`Lists::save`] wrote, for so many users and items.
+    pub fn load(
+        dir: &Path,
+        n_users: usize,
+        n_items: usize,
+        has_scores: bool,
+    ) -> Result<Self, RecommendError> {
+        model_file::check_n_items(dir, n_items)?;
+        let lengths = model_file::read_ids(&dir.join("lengths.npy"), Some(n_users), u32::MAX)?;
+        let starts: Vec<usize> = std::iter::once(0)
+            .chain(lengths.iter().scan(0, |end, &length| {
+                *end += length as usize;
+                Some(*end)
+            }))
+            .collect();
+        let n_pairs = starts[starts.len() - 1];
+        let items = model_file::read_ids(&dir.join("items.npy"), Some(n_pairs), n_items as u32)?;
+        let path = dir.join("scores.npy");
+        let scores = has_scores.then(|| model_file::read_vector(&path, n_pairs)).transpose()?;
+        let lists = Lists { starts, items, scores };
+        match lists.repeated(n_items) {
+            Some(_) => Err(bad(&dir.join("items.npy"), "repeats an item within a list")),
+            None => Ok(lists),
+        }
     }
 }
 

@@ -68,11 +68,9 @@ impl Rehearsal {
         let asked = asked.map_err(|error| StepFailure { step: task.name(), cause: error.to_string() })?;
         let words: String = asked.request.messages.iter().map(|message| message.content.as_str()).collect();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let rules = asked.request.messages.first().map_or("", |message| message.content.as_str());
-        let begins_alike = match last.insert(asked.request.speaker, words.clone()) {
-            Some(before) => common_prefix(&before, &words),
-            None => rules,
-        };
+        let anybody = last.values().next().cloned().unwrap_or_default();
+        let before = last.insert(asked.request.speaker, words.clone()).unwrap_or(anybody);
+        let begins_alike = common_prefix(&before, &words);
         let cached_tokens = u64::from(model.backend().count_tokens(begins_alike));
         let prompt_tokens = u64::from(prompt_tokens(model.backend(), &asked.request));
         let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);

@@ -167,14 +167,16 @@ impl Stage {
         memories: &[Remembered<'_>],
     ) -> Result<Vec<Message>, SceneError> {
         let system = context! { decides_with_page => self.decides_with_page, text_chars => self.text_chars };
+        // The person is part of the rules: a tape keeps it once, and a server may cache it with them.
+        let rules =
+            [self.prompts.fill("system", system)?, self.prompts.fill("profile", self.profile(visit))?];
         let parts = [
-            self.prompts.fill("profile", self.profile(visit))?,
             self.prompts.fill("memory", context! { memories => lines(memories, &self.facts) })?,
             self.prompts.fill(task.name(), self.task(task, visit))?,
         ];
         let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         Ok(vec![
-            Message { role: Role::System, content: self.prompts.fill("system", system)? },
+            Message { role: Role::System, content: rules.join("\n") },
             Message { role: Role::User, content: parts.join("\n") },
         ])
     }
