@@ -4,6 +4,7 @@
 //! [`budget`], asks a [`Backend`], and has every reply on the tape before anybody uses it.
 //! Nothing here may know agents, recommenders or what a prompt is about.
 
+pub mod llama;
 pub mod shape;
 
 use crate::scenario::params::Complaint;

@@ -147,6 +147,9 @@ fn json_part(text: &str) -> &str {
 /// What a character of a text may be: no quote, no backslash, nothing that ends a line.
 const CHARACTER_RULE: &str = "char ::= [^\"\\\\\\x00-\\x1F\\x7F]\n";
 
+/// llama.cpp refuses grammars that repeat anything more often.
+const N_REPETITIONS_MAX: usize = 2000;
+
 /// Rules gathered on the way through a shape.
 #[derive(Default)]
 struct Grammar {
@@ -177,7 +180,10 @@ impl Grammar {
                 }
             }
             Shape::Integer { low, high } => alternatives((*low..=*high).map(|number| number.to_string())),
-            Shape::Text { max_chars } => format!("\"\\\"\" char{{1,{max_chars}}} \"\\\"\""),
+            Shape::Text { max_chars } => {
+                let max_chars = (*max_chars).clamp(1, N_REPETITIONS_MAX);
+                format!("\"\\\"\" char{{1,{max_chars}}} \"\\\"\"")
+            }
             Shape::Boolean => alternatives(["true", "false"].map(str::to_owned)),
             Shape::OneOf(words) => alternatives(words.iter().map(|word| format!("\\\"{word}\\\""))),
         }
