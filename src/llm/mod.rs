@@ -7,6 +7,7 @@
 pub mod account;
 pub mod budget;
 pub mod client;
+pub mod llama;
 pub mod openai;
 pub mod plan;
 pub mod shape;
@@ -162,7 +163,8 @@ pub trait Backend: Send + Sync {
     fn count_tokens(&self, text: &str) -> u32;
     /// Tokens of prompt and reply together that the model holds.
     fn context_tokens(&self) -> u32;
-    /// Requests that it works on at once; more are not sent.
+    /// Requests that it can make use of at once; more wait at the client, first come, first served. A backend
+    /// that chooses for itself whom to take next wants more than it works on.
     fn n_slots(&self) -> usize;
 }
 
@@ -215,7 +217,7 @@ pub trait BackendKind: Sync {
 }
 
 /// Every backend, in alphabetical order.
-pub static ALL: &[&dyn BackendKind] = &[&openai::OpenAi];
+pub static ALL: &[&dyn BackendKind] = &[&llama::Llama, &openai::OpenAi];
 
 /// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static dyn BackendKind> {

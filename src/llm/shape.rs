@@ -81,6 +81,25 @@ impl Shape {
         text
     }
 
+    /// Bytes that surely suffice for a value of this shape whose texts are as short as they can be: one
+    /// character of at most four bytes, so that a token a byte is enough too.
+    pub fn closing_bytes(&self) -> u32 {
+        match self {
+            Shape::Object(fields) => {
+                2 + fields
+                    .iter()
+                    .map(|(key, inner)| key.len() as u32 + 4 + inner.closing_bytes())
+                    .sum::<u32>()
+            }
+            Shape::Array { of, max, .. } => 2 + *max as u32 * (1 + of.closing_bytes()),
+            Shape::Integer { high, .. } => high.to_string().len() as u32,
+            Shape::Text { .. } => 6,
+            Shape::Boolean => 5,
+            Shape::OneOf(words) => 2 + words.iter().map(|word| word.len() as u32).max().unwrap_or(0),
+            Shape::Either(shapes) => shapes.iter().map(Shape::closing_bytes).max().unwrap_or(0),
+        }
+    }
+
     /// Reads a value out of a reply and holds it to this shape.
     ///
     /// # Errors
@@ -165,6 +184,9 @@ fn json_part(text: &str) -> &str {
 /// What a character of a text may be: no quote, no backslash, nothing that ends a line.
 const CHARACTER_RULE: &str = "char ::= [^\"\\\\\\x00-\\x1F\\x7F]\n";
 
+/// llama.cpp refuses grammars that repeat anything more often.
+const N_REPETITIONS_MAX: usize = 2000;
+
 /// Rules gathered on the way through a shape.
 #[derive(Default)]
 struct Grammar {
@@ -195,7 +217,10 @@ impl Grammar {
                 }
             }
             Shape::Integer { low, high } => alternatives((*low..=*high).map(|number| number.to_string())),
-            Shape::Text { max_chars } => format!("\"\\\"\" char{{1,{max_chars}}} \"\\\"\""),
+            Shape::Text { max_chars } => {
+                let max_chars = (*max_chars).clamp(1, N_REPETITIONS_MAX);
+                format!("\"\\\"\" char{{1,{max_chars}}} \"\\\"\"")
+            }
             Shape::Boolean => alternatives(["true", "false"].map(str::to_owned)),
             Shape::OneOf(words) => alternatives(words.iter().map(|word| format!("\\\"{word}\\\""))),
             Shape::Either(shapes) => {
@@ -269,6 +294,17 @@ mod tests {
         assert!(grammar.starts_with("root ::= \"{\\\"a\\\":\" r1 \",\\\"b\\\":\" r0 \"}\"\n"), "{grammar}");
         assert!(grammar.contains("r0 ::= (\"1\" | \"2\")\n"));
         assert!(grammar.contains("r1 ::= \"[\" (r0 (\",\" r0){0,2})? \"]\"\n"));
+    }
+
+    #[test]
+    fn the_shortest_reply_is_never_longer_than_said() {
+        let watch = r#"{"slot":1,"rating":1,"feeling":"🎬"}"#;
+        let longest = format!(
+            r#"{{"fits":[1,1,1,1],"watch":[{watch},{watch},{watch},{watch}],"next":false,"mood":"good"}}"#
+        );
+        assert!(page().read(&longest).is_ok());
+        assert!(page().closing_bytes() as usize >= longest.len());
+        assert_eq!(Shape::object([("next", Shape::Boolean)]).closing_bytes(), 2 + 4 + 4 + 5);
     }
 
     #[test]

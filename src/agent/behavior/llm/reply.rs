@@ -59,16 +59,20 @@ pub fn taste(text_chars: usize) -> Shape {
     )])
 }
 
-/// The most tokens that a reply of this shape should take: text at two characters a token, which leaves
-/// room for other languages than English, and the frame at four tokens a value.
+/// The most tokens that a reply of this shape should take: text at a token a character, which leaves room for
+/// any language, the frame at four tokens a value, and what a backend needs to end what has grown too long.
 pub fn tokens_max(shape: &Shape) -> u32 {
+    usual_tokens_max(shape) + shape.closing_bytes()
+}
+
+fn usual_tokens_max(shape: &Shape) -> u32 {
     match shape {
-        Shape::Object(fields) => 2 + fields.iter().map(|(_, inner)| 4 + tokens_max(inner)).sum::<u32>(),
-        Shape::Array { of, max, .. } => 2 + *max as u32 * (1 + tokens_max(of)),
+        Shape::Object(fields) => 2 + fields.iter().map(|(_, inner)| 4 + usual_tokens_max(inner)).sum::<u32>(),
+        Shape::Array { of, max, .. } => 2 + *max as u32 * (1 + usual_tokens_max(of)),
         Shape::Integer { .. } | Shape::Boolean => 2,
         Shape::OneOf(_) => 4,
-        Shape::Text { max_chars } => 2 + *max_chars as u32 / 2,
-        Shape::Either(shapes) => shapes.iter().map(tokens_max).max().unwrap_or(0),
+        Shape::Text { max_chars } => 2 + *max_chars as u32,
+        Shape::Either(shapes) => shapes.iter().map(usual_tokens_max).max().unwrap_or(0),
     }
 }
 
