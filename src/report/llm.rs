@@ -15,7 +15,7 @@ pub fn table(report: &Report) -> DataTable {
         "of them cached",
         "tokens written",
         "US$",
-        "latency: half / 9 in 10 / 99 in 100",
+        "latency: half\u{a0}/ 9\u{a0}in\u{a0}10 / 99\u{a0}in\u{a0}100",
         "retries",
         "repairs",
         "failures",
@@ -89,7 +89,7 @@ pub fn summary(report: &Report) -> Option<String> {
     if asked > 0 {
         let tokens = format::count(all.prompt_tokens + all.completion_tokens);
         told.push_str(&format!(
-            ", {} of them answered by a model for {tokens} tokens and {} US$",
+            ", {} of them answered by a model for {tokens} tokens and {}\u{a0}US$",
             if asked == all.n_calls { "all".to_owned() } else { format::count(asked) },
             money(all.cost_usd)
         ));
@@ -97,7 +97,7 @@ pub fn summary(report: &Report) -> Option<String> {
     told.push('.');
     if all.n_replayed > 0 {
         told.push_str(&format!(
-            " The tape answered {} and saved {} tokens and {} US$.",
+            " The tape answered {} and saved {} tokens and {}\u{a0}US$.",
             if asked == 0 { "them all".to_owned() } else { format::count(all.n_replayed) },
             format::count(all.replayed_tokens),
             money(all.replayed_usd)
@@ -156,12 +156,12 @@ mod tests {
         assert_eq!(
             summary(&report(&[asked.clone(), taped.clone()])).as_deref(),
             Some(
-                "35 calls, 20 of them answered by a model for 2100 tokens and 1.25 US$. The tape answered 15 and saved 1000 tokens and 0.00400 US$."
+                "35 calls, 20 of them answered by a model for 2100 tokens and 1.25\u{a0}US$. The tape answered 15 and saved 1000 tokens and 0.00400\u{a0}US$."
             )
         );
         assert_eq!(
             summary(&report(&[taped])).as_deref(),
-            Some("5 calls. The tape answered them all and saved 100 tokens and 0.00 US$.")
+            Some("5 calls. The tape answered them all and saved 100 tokens and 0.00\u{a0}US$.")
         );
         assert!(summary(&report(&[])).is_none() && table(&report(&[])).rows.is_empty());
         assert_eq!(table(&report(&[asked])).rows.len(), 1, "one row is its own sum");
