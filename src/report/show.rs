@@ -129,7 +129,8 @@ fn no_such_user(run_dir: &Path, user: &str, subjects: &Subjects) -> ShowError {
     ShowError::NoSuchUser {
         user: user.to_owned(),
         path: run_dir.join("agents.csv"),
-        nearest: nearest(user, &users),
+        // Of short ids the nearest often has nothing in common with what was asked for.
+        nearest: nearest(user, &users).filter(|near| near.chars().any(|c| user.contains(c))),
         expected,
     }
 }
