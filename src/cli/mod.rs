@@ -15,6 +15,7 @@ mod progress;
 mod report;
 mod run;
 mod schema;
+mod show;
 mod tape;
 mod validate;
 
@@ -56,6 +57,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Rebuild plots and report from a run folder
     Report(report::Arguments),
+    /// Print one session of a run as a conversation
+    Show(show::Arguments),
     /// List what a scenario can name
     List(list::Arguments),
     /// Look at or fetch a dataset
@@ -131,6 +134,7 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
         Command::Calibrate(arguments) => calibrate::run(&arguments, &progress),
         Command::Validate(arguments) => validate::run(&arguments, &progress),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Show(arguments) => show::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Data(arguments) => data::run(&arguments, &progress),
         Command::Tape(arguments) => tape::run(&arguments),

@@ -1,28 +1,29 @@
 //! From what happened to whole sessions: the one place that knows how events of one agent
 //! add up, whether they come from memory or from a file. Must not know where they come from.
 
+use super::story::{About, Story, Words};
 use super::{Event, ExitReason, Page, Session, Slot, What};
 use crate::id::{AgentId, ItemId};
 
-/// What one event tells a session.
+/// What one event tells, of its texts too; those that were not given are empty.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Told {
+pub(super) enum Told<'a> {
     /// An item was shown.
     Exposure { slot: Option<u32>, item: ItemId, aligned: Option<bool>, held_out: bool },
     /// The item in this slot was watched.
     Watch { slot: Option<u32> },
     /// The item in this slot was rated.
-    Rating { slot: Option<u32>, rating: Option<u8> },
+    Rating { slot: Option<u32>, rating: Option<u8>, feeling: &'a str },
     /// The agent took stock.
-    Reflection { satisfaction: f32, fatigue: f32 },
+    Reflection { satisfaction: f32, fatigue: f32, text: &'a str },
+    /// Memories were left out: nothing that a session is made of.
+    Forgetting { text: &'a str },
     /// The session ended.
-    Exit(ExitReason),
+    Exit { reason: ExitReason, text: &'a str },
     /// The interview.
-    Interview { satisfaction: u8 },
+    Interview { satisfaction: u8, text: &'a str },
     /// Something failed.
-    Failure,
-    /// Nothing that a session is made of.
-    Aside,
+    Failure { step: &'a str, cause: &'a str },
 }
 
 /// The sessions told by events in memory, in the order in which they begin.
@@ -42,18 +43,22 @@ pub fn sessions(events: &[Event]) -> Vec<Session> {
     sessions
 }
 
-fn told(what: &What) -> Told {
-    match *what {
-        What::Exposure { slot, item, aligned, held_out, .. } => {
+fn told(what: &What) -> Told<'_> {
+    match what {
+        &What::Exposure { slot, item, aligned, held_out, .. } => {
             Told::Exposure { slot: Some(slot), item, aligned, held_out }
         }
-        What::Watch { slot, .. } => Told::Watch { slot: Some(slot) },
-        What::Rating { slot, rating, .. } => Told::Rating { slot: Some(slot), rating: Some(rating) },
-        What::Reflection { satisfaction, fatigue, .. } => Told::Reflection { satisfaction, fatigue },
-        What::Exit { reason, .. } => Told::Exit(reason),
-        What::Interview { satisfaction, .. } => Told::Interview { satisfaction },
-        What::Failure { .. } => Told::Failure,
-        What::Forgetting { .. } => Told::Aside,
+        &What::Watch { slot, .. } => Told::Watch { slot: Some(slot) },
+        What::Rating { slot, rating, feeling, .. } => {
+            Told::Rating { slot: Some(*slot), rating: Some(*rating), feeling }
+        }
+        What::Reflection { satisfaction, fatigue, text } => {
+            Told::Reflection { satisfaction: *satisfaction, fatigue: *fatigue, text }
+        }
+        What::Exit { reason, text } => Told::Exit { reason: *reason, text },
+        What::Interview { satisfaction, text } => Told::Interview { satisfaction: *satisfaction, text },
+        What::Failure { step, cause } => Told::Failure { step, cause },
+        What::Forgetting { text } => Told::Forgetting { text },
     }
 }
 
@@ -72,7 +77,7 @@ impl Session {
     }
 
     /// Takes in what happened on a page; the error says what does not fit.
-    pub(super) fn apply(&mut self, page: u32, told: Told) -> Result<(), String> {
+    pub(super) fn apply(&mut self, page: u32, told: Told<'_>) -> Result<(), String> {
         match told {
             Told::Exposure { slot, item, aligned, held_out } => {
                 if self.pages.last().is_none_or(|p| p.number != page) {
@@ -85,14 +90,14 @@ impl Session {
                 slots.push(Slot { item, aligned, held_out, watched: false, rating: None });
             }
             Told::Watch { slot } => self.slot_mut(page, slot)?.watched = true,
-            Told::Rating { slot, rating } => self.slot_mut(page, slot)?.rating = rating,
-            Told::Reflection { satisfaction, fatigue } => {
+            Told::Rating { slot, rating, .. } => self.slot_mut(page, slot)?.rating = rating,
+            Told::Reflection { satisfaction, fatigue, .. } => {
                 self.reflections.push((page, satisfaction, fatigue));
             }
-            Told::Exit(reason) => self.exit = Some(reason),
-            Told::Interview { satisfaction } => self.satisfaction = Some(satisfaction),
-            Told::Failure => self.n_failures += 1,
-            Told::Aside => {}
+            Told::Exit { reason, .. } => self.exit = Some(reason),
+            Told::Interview { satisfaction, .. } => self.satisfaction = Some(satisfaction),
+            Told::Failure { .. } => self.n_failures += 1,
+            Told::Forgetting { .. } => {}
         }
         Ok(())
     }
@@ -104,6 +109,25 @@ impl Session {
             .find(|p| p.number == page)
             .and_then(|p| p.slots.get_mut(slot as usize))
             .ok_or_else(|| format!("a watch or rating on page {page}, slot {slot}, where nothing was shown"))
+    }
+}
+
+impl Story {
+    /// Takes in what happened on a page, with the words; the error says what does not fit.
+    pub(super) fn apply(&mut self, page: u32, told: Told<'_>) -> Result<(), String> {
+        self.session.apply(page, told)?;
+        let (about, text) = match told {
+            Told::Exposure { .. } | Told::Watch { .. } => return Ok(()),
+            // The session has made sure of the slot.
+            Told::Rating { slot, feeling, .. } => (About::Rating { slot: slot.unwrap_or(0) }, feeling),
+            Told::Reflection { text, .. } => (About::Reflection, text),
+            Told::Forgetting { text } => (About::Forgetting, text),
+            Told::Exit { text, .. } => (About::Exit, text),
+            Told::Interview { text, .. } => (About::Interview, text),
+            Told::Failure { step, cause } => (About::Failure { step: step.to_owned() }, cause),
+        };
+        self.words.push(Words { page, about, text: text.to_owned() });
+        Ok(())
     }
 }
 

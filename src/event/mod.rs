@@ -6,6 +6,7 @@
 pub mod assemble;
 pub mod read;
 pub mod recorded;
+pub mod story;
 pub mod transcript;
 pub mod write;
 

@@ -1,13 +1,18 @@
-//! Parquet back to sessions, streaming: one session in memory at a time.
+//! Parquet back to sessions and stories, streaming: one in memory at a time.
 //! Must not know who wrote the file; every cell is checked.
 
 use super::assemble::Told;
+use super::story::Story;
 use super::{EventError, ExitReason, Session};
 use crate::id::{AgentId, ItemId};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt8Type, UInt32Type};
 use arrow_array::{Array, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::statistics::Statistics;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -47,21 +52,82 @@ pub fn for_each_session(
     ids: &DenseIds,
     mut take: impl FnMut(&Session),
 ) -> Result<(), EventError> {
+    for_each(path, ids, None, &mut |story| take(&story.session))
+}
+
+/// Calls `take` with all that these users (raw ids) did and said in a round, in file order. Row groups
+/// that hold none of them are not read.
+pub fn for_each_story(
+    path: &Path,
+    ids: &DenseIds,
+    round: u32,
+    users: &[&str],
+    mut take: impl FnMut(&Story),
+) -> Result<(), EventError> {
+    for_each(path, ids, Some(Wanted { round, users }), &mut |story| take(story))
+}
+
+/// Whose rows are wanted; all of their texts, too.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    round: u32,
+    users: &'a [&'a str],
+}
+
+/// With nobody wanted in particular: everybody, and no texts.
+fn for_each(
+    path: &Path,
+    ids: &DenseIds,
+    wanted: Option<Wanted<'_>>,
+    take: &mut dyn FnMut(&Story),
+) -> Result<(), EventError> {
     let parquet = |source| EventError::Parquet { path: path.to_owned(), source };
-    let file =
-        std::fs::File::open(path).map_err(|source| EventError::Io { path: path.to_owned(), source })?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
-    check_schema(path, builder.schema())?;
-    let reader: ParquetRecordBatchReader = builder.with_batch_size(8192).build().map_err(parquet)?;
-    let mut assembly = Assembly { path: path.to_owned(), session: None, row: 0 };
-    for batch in reader {
-        let batch = batch.map_err(|e| parquet(e.into()))?;
-        assembly.take_batch(&batch, ids, &mut take)?;
+    let io = |source| EventError::Io { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(io)?;
+    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(parquet)?;
+    check_schema(path, metadata.schema())?;
+    let mut assembly = Assembly { path: path.to_owned(), wanted, story: None, row: 0 };
+    let mut group_begins = 0;
+    for (number, group) in metadata.metadata().row_groups().iter().enumerate() {
+        assembly.row = group_begins;
+        group_begins += group.num_rows().max(0) as u64;
+        if wanted.is_some_and(|wanted| !may_hold(group, wanted)) {
+            continue;
+        }
+        let file = file.try_clone().map_err(io)?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
+        let reader = builder.with_row_groups(vec![number]).with_batch_size(8192).build().map_err(parquet)?;
+        for batch in reader {
+            let batch = batch.map_err(|e| parquet(e.into()))?;
+            assembly.take_batch(&batch, ids, take)?;
+        }
     }
-    if let Some(session) = assembly.session.take() {
-        take(&session);
+    if let Some(story) = assembly.story.take() {
+        take(&story);
     }
     Ok(())
+}
+
+/// Whether a row group can hold rows that are wanted, going by the bounds it gives of its columns.
+fn may_hold(group: &RowGroupMetaData, wanted: Wanted<'_>) -> bool {
+    let bounds = |name: &str| {
+        let column = group.columns().iter().find(|column| column.column_path().string() == name)?;
+        column.statistics().filter(|statistics| !statistics.is_min_max_deprecated())
+    };
+    let round_fits = match bounds("round") {
+        Some(Statistics::Int32(rounds)) => match (rounds.min_opt(), rounds.max_opt()) {
+            (Some(&low), Some(&high)) => (low as u32..=high as u32).contains(&wanted.round),
+            _ => true,
+        },
+        _ => true,
+    };
+    let user_fits = match bounds("user").map(|users| (users.min_bytes_opt(), users.max_bytes_opt())) {
+        Some((Some(low), Some(high))) => {
+            wanted.users.iter().any(|user| (low..=high).contains(&user.as_bytes()))
+        }
+        _ => true,
+    };
+    round_fits && user_fits
 }
 
 /// Refuses a file whose columns are not those of an event file.
@@ -79,14 +145,15 @@ fn check_schema(path: &Path, found: &arrow_schema::Schema) -> Result<(), EventEr
     Ok(())
 }
 
-/// The session being put together, and where in the file we are.
-struct Assembly {
+/// The story being put together, and where in the file we are.
+struct Assembly<'a> {
     path: PathBuf,
-    session: Option<Session>,
+    wanted: Option<Wanted<'a>>,
+    story: Option<Story>,
     row: u64,
 }
 
-/// The columns of a batch that a session needs.
+/// The columns of a batch that a story needs.
 struct Row<'a> {
     round: &'a PrimitiveArray<UInt32Type>,
     user: &'a StringArray,
@@ -100,6 +167,7 @@ struct Row<'a> {
     satisfaction: &'a PrimitiveArray<Float32Type>,
     fatigue: &'a PrimitiveArray<Float32Type>,
     reason: &'a StringArray,
+    text: &'a StringArray,
 }
 
 impl<'a> Row<'a> {
@@ -119,11 +187,12 @@ impl<'a> Row<'a> {
             satisfaction: column("satisfaction")?.as_primitive_opt()?,
             fatigue: column("fatigue")?.as_primitive_opt()?,
             reason: column("reason")?.as_string_opt()?,
+            text: column("text")?.as_string_opt()?,
         })
     }
 }
 
-impl Assembly {
+impl Assembly<'_> {
     fn bad(&self, problem: impl Into<String>) -> EventError {
         EventError::BadRow { path: self.path.clone(), row: self.row, problem: problem.into() }
     }
@@ -132,49 +201,62 @@ impl Assembly {
         &mut self,
         batch: &RecordBatch,
         ids: &DenseIds,
-        take: &mut impl FnMut(&Session),
+        take: &mut dyn FnMut(&Story),
     ) -> Result<(), EventError> {
         let columns = Row::of(batch).ok_or_else(|| self.bad("columns are not those of an event file"))?;
         for k in 0..batch.num_rows() {
-            let raw = columns.user.value(k);
-            let agent =
-                *ids.agents.get(raw).ok_or_else(|| self.bad(format!("user {raw:?} is not in agents.csv")))?;
-            let round = columns.round.value(k);
-            if self.session.as_ref().is_none_or(|s| s.agent != agent || s.round != round) {
-                if let Some(done) = self.session.take() {
+            let (raw, round) = (columns.user.value(k), columns.round.value(k));
+            if self.wanted.is_none_or(|wanted| wanted.round == round && wanted.users.contains(&raw)) {
+                let agent =
+                    ids.agent(raw).ok_or_else(|| self.bad(format!("user {raw:?} is not in agents.csv")))?;
+                let is_another = |s: &Story| s.session.agent != agent || s.session.round != round;
+                if self.story.as_ref().is_none_or(is_another)
+                    && let Some(done) = self.story.replace(Story::new(round, agent))
+                {
                     take(&done);
                 }
-                self.session = Some(Session::new(round, agent));
+                self.apply(&columns, k, ids)?;
             }
-            self.apply(&columns, k, ids)?;
             self.row += 1;
         }
         Ok(())
     }
 
-    /// Applies one row to the open session.
+    /// Applies one row to the open story.
     fn apply(&mut self, columns: &Row<'_>, k: usize, ids: &DenseIds) -> Result<(), EventError> {
         let page = columns.page.value(k);
         let kind = columns.event.value(k);
         let item = match kind {
             "exposure" => {
-                let raw = if columns.item.is_null(k) { "" } else { columns.item.value(k) };
-                let known = ids.items.get(raw);
-                Some(*known.ok_or_else(|| self.bad(format!("item {raw:?} is not in items.csv")))?)
+                let raw = text(columns.item, k);
+                let known = ids.item(raw);
+                Some(known.ok_or_else(|| self.bad(format!("item {raw:?} is not in items.csv")))?)
             }
             _ => None,
         };
-        let problem = match self.session.as_mut() {
-            Some(session) => told(columns, k, kind, item).and_then(|told| session.apply(page, told)).err(),
-            None => None,
-        };
+        let with_words = self.wanted.is_some();
+        let problem =
+            match self.story.as_mut() {
+                Some(story) => told(columns, k, kind, item)
+                    .and_then(|told| {
+                        if with_words { story.apply(page, told) } else { story.session.apply(page, told) }
+                    })
+                    .err(),
+                None => None,
+            };
         problem.map_or(Ok(()), |problem| Err(self.bad(problem)))
     }
 }
 
+/// A text; empty where there is none.
+fn text(column: &StringArray, k: usize) -> &str {
+    if column.is_null(k) { "" } else { column.value(k) }
+}
+
 /// What a row tells; the error says what it cannot mean.
-fn told(columns: &Row<'_>, k: usize, kind: &str, item: Option<ItemId>) -> Result<Told, String> {
+fn told<'a>(columns: &Row<'a>, k: usize, kind: &str, item: Option<ItemId>) -> Result<Told<'a>, String> {
     let slot = (!columns.slot.is_null(k)).then(|| columns.slot.value(k));
+    let words = text(columns.text, k);
     Ok(match (kind, item) {
         ("exposure", Some(item)) => Told::Exposure {
             slot,
@@ -183,20 +265,29 @@ fn told(columns: &Row<'_>, k: usize, kind: &str, item: Option<ItemId>) -> Result
             held_out: !columns.held_out.is_null(k) && columns.held_out.value(k),
         },
         ("watch", _) => Told::Watch { slot },
-        ("rating", _) => {
-            Told::Rating { slot, rating: (!columns.rating.is_null(k)).then(|| columns.rating.value(k)) }
-        }
+        ("rating", _) => Told::Rating {
+            slot,
+            rating: (!columns.rating.is_null(k)).then(|| columns.rating.value(k)),
+            feeling: words,
+        },
         ("reflection", _) => Told::Reflection {
             satisfaction: columns.satisfaction.value(k),
             fatigue: columns.fatigue.value(k),
+            text: words,
         },
         ("exit", _) => {
             let name = columns.reason.value(k);
-            Told::Exit(ExitReason::from_name(name).ok_or(format!("unknown exit reason {name:?}"))?)
+            let reason = ExitReason::from_name(name).ok_or(format!("unknown exit reason {name:?}"))?;
+            Told::Exit { reason, text: words }
         }
-        ("interview", _) => Told::Interview { satisfaction: columns.satisfaction.value(k) as u8 },
-        ("failure", _) => Told::Failure,
-        ("forgetting", _) => Told::Aside,
+        ("interview", _) => {
+            Told::Interview { satisfaction: columns.satisfaction.value(k) as u8, text: words }
+        }
+        ("failure", _) => Told::Failure { step: text(columns.reason, k), cause: words },
+        ("forgetting", _) => Told::Forgetting { text: words },
         _ => return Err(format!("unknown event {kind:?}")),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! Knows sessions, items and agents as a run folder has them, and nothing of drawing.
 
 use super::estimate::{Mean, Ratio};
+use super::visible::visible;
 use crate::event::{ExitReason, Session};
 use crate::metric::{Catalogue, Population};
 
@@ -22,7 +23,7 @@ pub struct Figures {
     pub train_genres: Vec<f64>,
     /// Training interactions of each item.
     pub train_counts: Vec<u64>,
-    /// Titles, in item order.
+    /// Titles, in item order, fit to be seen.
     pub titles: Vec<String>,
 }
 
@@ -99,7 +100,7 @@ impl Figures {
             genres: catalogue.genres.clone(),
             train_genres,
             train_counts: catalogue.items.iter().map(|item| u64::from(item.n_train)).collect(),
-            titles: catalogue.items.iter().map(|item| item.title.clone()).collect(),
+            titles: catalogue.items.iter().map(|item| visible(&item.title)).collect(),
         }
     }
 

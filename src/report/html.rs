@@ -6,7 +6,7 @@ use super::page::{Columns, fill, rows};
 use super::plot::{self, DataTable};
 use super::theme::ArmStyle;
 use super::verdict::verdict;
-use super::{Rendered, Report, ReportError, format, llm, truth};
+use super::{Rendered, Report, ReportError, format, llm, truth, voices};
 use minijinja::{Value, context};
 
 const TEMPLATE: &str = include_str!("assets/report.html");
@@ -37,7 +37,9 @@ pub(super) fn render(report: &Report) -> Result<Rendered, ReportError> {
         round_note => round_note(report),
         method_note => method_note(report),
         truth => truth_section(report),
+        voices => voices::section(report),
         llm_table => rows(llm::table(report)),
+        llm_summary => llm::summary(report),
         llm_models => llm::models(report),
         failures => failures(report),
         failures_table => rows(failures_table(report)),

@@ -9,6 +9,7 @@
 //! folder gives the same bytes.
 
 pub mod beside;
+pub mod conversation;
 pub mod document;
 pub mod estimate;
 pub mod figures;
@@ -20,12 +21,15 @@ pub mod llm;
 pub mod manifest;
 pub mod page;
 pub mod plot;
+pub mod show;
 pub(crate) mod sketch;
 pub mod svg;
 pub mod table;
 pub mod theme;
 pub mod truth;
 pub mod verdict;
+pub mod visible;
+pub mod voices;
 
 #[cfg(test)]
 mod sample;
@@ -38,10 +42,12 @@ use crate::files;
 use crate::metric::subjects::{self, SubjectsError};
 use crate::metric::tables::{ComparisonRow, MetricsRow};
 use crate::metric::truth::{OrderRow, TruthRow};
+use crate::metric::{Catalogue, Population};
 use figures::Figures;
 use manifest::Manifest;
 use std::path::{Path, PathBuf};
 use theme::ArmStyle;
+use voices::{Chooser, Voice};
 
 /// Everything a report is made from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,6 +66,34 @@ pub struct Report {
     pub truth_order: Vec<OrderRow>,
     /// What the plots need of the sessions; one entry an arm, in the manifest's order.
     pub figures: Figures,
+    /// Agents that are heard, by arm; empty where they have no words of their own.
+    pub voices: Vec<Voice>,
+}
+
+/// Who and what a run was about.
+pub(crate) struct Subjects {
+    /// `items.csv`.
+    pub catalogue: Catalogue,
+    /// `agents.csv`.
+    pub population: Population,
+    /// The numbers of both in the event files.
+    pub ids: DenseIds,
+}
+
+impl Subjects {
+    /// Reads both tables of a run folder.
+    pub fn read(run_dir: &Path, manifest: &Manifest) -> Result<Self, SubjectsError> {
+        let data = &manifest.dataset;
+        let n_train_users = u32::try_from(data.n_train_users).unwrap_or(u32::MAX);
+        let catalogue =
+            subjects::read_catalogue(&run_dir.join("items.csv"), data.genres.clone(), n_train_users)?;
+        let population = subjects::read_population(&run_dir.join("agents.csv"))?;
+        let ids = DenseIds::new(
+            population.agents.iter().map(|agent| agent.raw_id.as_str()),
+            catalogue.items.iter().map(|item| item.raw_id.as_str()),
+        );
+        Ok(Subjects { catalogue, population, ids })
+    }
 }
 
 /// A rendered report: the files of a run folder that people look at.
@@ -132,23 +166,21 @@ impl Report {
     /// Reads a whole run folder; of the events, one session at a time.
     pub fn read(run_dir: &Path) -> Result<Self, ReportError> {
         let mut report = Report::read_tables(run_dir)?;
-        let data = &report.manifest.dataset;
-        let n_train_users = u32::try_from(data.n_train_users).unwrap_or(u32::MAX);
-        let catalogue =
-            subjects::read_catalogue(&run_dir.join("items.csv"), data.genres.clone(), n_train_users)?;
-        let population = subjects::read_population(&run_dir.join("agents.csv"))?;
-        let ids = DenseIds::new(
-            population.agents.iter().map(|agent| agent.raw_id.as_str()),
-            catalogue.items.iter().map(|item| item.raw_id.as_str()),
-        );
-        let mut figures = Figures::new(report.manifest.arms.len(), &catalogue);
-        for (arm, info) in report.manifest.arms.iter().enumerate() {
-            for path in event_files(run_dir, &info.name)? {
-                for_each_session(&path, &ids, |session| {
-                    figures.observe(arm, session, &catalogue, &population)
+        let subjects = Subjects::read(run_dir, &report.manifest)?;
+        let Subjects { catalogue, population, ids } = &subjects;
+        let arms: Vec<&str> = report.manifest.arms.iter().map(|arm| arm.name.as_str()).collect();
+        let mut figures = Figures::new(arms.len(), catalogue);
+        let speaking = if voices::have_words(&report.manifest.behavior) { arms.len() } else { 0 };
+        let mut chooser = Chooser::new(speaking);
+        for (arm, name) in arms.iter().enumerate() {
+            for path in event_files(run_dir, name)? {
+                for_each_session(&path, ids, |session| {
+                    figures.observe(arm, session, catalogue, population);
+                    chooser.observe(arm, session);
                 })?;
             }
         }
+        report.voices = voices::read(run_dir, &arms, &chooser, &subjects)?;
         report.figures = figures;
         Ok(report)
     }
@@ -180,6 +212,7 @@ impl Report {
             truth_order: read_rows_of_some(&run_dir.join("truth_order.csv"))?,
             manifest,
             figures,
+            voices: Vec::new(),
         })
     }
 

@@ -1,6 +1,8 @@
 //! Made-up runs for the tests of the report: any number of arms, rich or degenerate.
 //! Must not be taken for results.
 
+mod spoken;
+
 use super::Report;
 use super::figures::Figures;
 use super::manifest::{ArmInfo, FitInfo, Manifest, Timing};
@@ -105,6 +107,9 @@ pub fn report(n_arms: usize, kind: Kind, n_rounds: u32) -> Report {
         values.push(per_metric);
     }
     tables(&mut report, arms, &values, n_rounds);
+    if kind == Kind::Rich {
+        spoken::add(&mut report);
+    }
     report
 }
 

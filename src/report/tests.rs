@@ -122,6 +122,28 @@ fn hostile_names_stay_text() {
 }
 
 #[test]
+fn what_agents_say_stays_text() {
+    let page = report(2, Kind::Rich, 1).render().expect("the template is ours").html;
+    assert!(!page.contains("<script"), "a script got through");
+    for told in ["alert(&#x27;interview&#x27;)", "alert(&#x27;feeling&#x27;)", "alert(&#x27;The &quot;Matrix"]
+    {
+        assert!(page.contains(&format!("&lt;script&gt;{told}")), "{told} is not on the page");
+    }
+    assert!(page.contains("\\u{1b}[31mnothing for me") && !page.contains('\u{1b}'));
+    assert!(page.contains("it goes &lt;b&gt;well&lt;&#x2f;b&gt; so far"));
+    for arm in 1..=2 {
+        for nth in 1..=5 {
+            let id = format!("said-{arm}-{nth}\"");
+            assert_eq!(page.matches(&format!("id=\"{id}")).count(), 1, "{id}");
+            assert_eq!(page.matches(&format!("href=\"#{id}")).count(), 1, "{id}");
+        }
+    }
+    let silent = Report { voices: Vec::new(), ..report(2, Kind::Rich, 1) };
+    let page = silent.render().expect("the template is ours").html;
+    assert!(!page.contains("What they said") && !page.contains("href=\"#voices\""));
+}
+
+#[test]
 fn the_page_needs_nothing_else() {
     let page = report(3, Kind::Rich, 1).render().expect("the template is ours").html;
     for outside in ["http://", "https://", "src=", "@import", "url(", "<script", "<text", " style=\""] {
@@ -156,6 +178,7 @@ fn a_report_is_written_whole_and_read_back_from_its_folder() {
     std::fs::write(dir.path().join("comparisons.csv"), &file).expect("writable");
     let mut read = Report::read_tables(dir.path()).expect("own folder");
     read.figures = report.figures.clone();
+    read.voices = report.voices.clone();
     assert_eq!(read, report);
     let rendered = read.render().expect("the template is ours");
     rendered.write(dir.path()).expect("writable");

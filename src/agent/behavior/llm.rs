@@ -15,7 +15,7 @@ pub mod rehearsal;
 pub mod reply;
 pub mod scene;
 
-use super::{Behavior, BehaviorError, BehaviorKind, BehaviorPlan, Setting};
+use super::{Behavior, BehaviorError, BehaviorKind, BehaviorPlan, Rehearsed, Setting};
 use crate::progress::Progress;
 use crate::scenario::params::{self, Complaint};
 use actor::Actor;
@@ -147,7 +147,7 @@ impl BehaviorPlan for Plan {
         &self,
         setting: &Setting<'_>,
         inner: Arc<dyn Behavior>,
-    ) -> Result<Option<(Arc<dyn Behavior>, Tallies)>, BehaviorError> {
+    ) -> Result<Option<Rehearsed>, BehaviorError> {
         let params = &self.params;
         let names = std::iter::once(&params.model).chain(params.roles.iter().map(|role| &role.model));
         let models = names.map(|name| setting.llm.model(name)).collect::<Result<Vec<_>, _>>()?;

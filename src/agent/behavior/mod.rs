@@ -244,6 +244,9 @@ pub struct Setting<'a> {
     pub llm: Arc<Client>,
 }
 
+/// Agents that rehearse, and where their calls are counted.
+pub type Rehearsed = (Arc<dyn Behavior>, llm::rehearsal::Tallies);
+
 /// A checked behaviour, waiting for the world it will act in.
 pub trait BehaviorPlan: Send + Sync {
     /// What it is and whom it stands for, in a sentence: manifest and report repeat it.
@@ -269,7 +272,7 @@ pub trait BehaviorPlan: Send + Sync {
         &self,
         setting: &Setting<'_>,
         inner: Arc<dyn Behavior>,
-    ) -> Result<Option<(Arc<dyn Behavior>, llm::rehearsal::Tallies)>, BehaviorError> {
+    ) -> Result<Option<Rehearsed>, BehaviorError> {
         let _ = (setting, inner);
         Ok(None)
     }
