@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use windtunnel::agent::halves::{DEAL, Half};
 use windtunnel::calibrate::{self, spec::Calibration};
+use windtunnel::llm::client::Client;
 use windtunnel::progress::Quiet;
 use windtunnel::scenario::Scenario;
 use windtunnel::validate::{self, ValidateOptions, Validation, terminal};
@@ -41,6 +42,7 @@ fn validation(data: &Path, parameters: &str, recorded: &str, arm: &str, half: Ha
         gates: false,
         base_dir: root(),
         checkpoints: None,
+        llm: Client::none(),
         progress: &Quiet,
     };
     let found = validate::run(&mut scenario, &options).expect("a validation");

@@ -8,6 +8,7 @@ use windtunnel::agent::behavior::{
     Answer, Behavior, BehaviorError, BehaviorPlan, Decision, Interview, Reaction, Reflection, Setting, Visit,
 };
 use windtunnel::agent::halves::{DEAL, Half};
+use windtunnel::llm::client::Client;
 use windtunnel::progress::Quiet;
 use windtunnel::scenario::Scenario;
 use windtunnel::validate::check::Check;
@@ -46,6 +47,7 @@ fn options<'a>(base_dir: &'a Path, against: Option<&'a Path>) -> ValidateOptions
         gates: against.is_none(),
         base_dir,
         checkpoints: None,
+        llm: Client::none(),
         progress: &Quiet,
     }
 }

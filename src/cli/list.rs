@@ -1,7 +1,7 @@
 //! `windtunnel list`: what a scenario can name.
 
 use super::{CliError, print};
-use crate::{agent::behavior, dataset, metric, recommender};
+use crate::{agent::behavior, dataset, llm, metric, recommender};
 use clap::{Args, ValueEnum};
 use recommender::Needs;
 
@@ -21,6 +21,8 @@ enum What {
     Behaviors,
     /// Dataset sources
     Datasets,
+    /// Backends of language models
+    Backends,
     /// Metrics
     Metrics,
 }
@@ -35,6 +37,7 @@ pub fn run(arguments: &Arguments) -> Result<(), CliError> {
         What::Datasets => {
             dataset::ALL.iter().map(|k| entry(k.name(), k.about(), &k.params_schema())).collect()
         }
+        What::Backends => llm::ALL.iter().map(|k| entry(k.name(), k.about(), &k.params_schema())).collect(),
         What::Metrics => metric::ALL.iter().map(|k| format!("{:24} {}\n", k.name(), k.about())).collect(),
     };
     print(&text)

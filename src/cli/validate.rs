@@ -3,6 +3,7 @@
 
 use super::{CliError, Listener, base_dir, print};
 use crate::agent::halves::{DEAL, Half};
+use crate::experiment;
 use crate::validate::{self, ValidateError, ValidateOptions, terminal};
 use clap::Args;
 use std::path::PathBuf;
@@ -49,6 +50,7 @@ pub fn run(arguments: &Arguments, progress: Listener<'_>) -> Result<(), CliError
     let out = arguments.out.clone().unwrap_or_else(|| arguments.common.folder(&scenario, "-validation"));
     let base_dir = base_dir()?;
     let common = arguments.common.options(&out, &base_dir, progress);
+    let llm = experiment::client(&scenario, &common);
     let options = ValidateOptions {
         against: arguments.against.as_deref(),
         half: arguments.half,
@@ -59,9 +61,12 @@ pub fn run(arguments: &Arguments, progress: Listener<'_>) -> Result<(), CliError
         gates: !arguments.skip_gates,
         base_dir: &base_dir,
         checkpoints: common.checkpoints,
+        llm: llm.clone(),
         progress,
     };
-    let found = validate::run(&mut scenario, &options).map_err(of_validate)?;
+    let found = validate::run(&mut scenario, &options);
+    llm.close();
+    let found = found.map_err(of_validate)?;
     found.write(&scenario, &out, common.force).map_err(of_validate)?;
     print(&format!("{}\nreport: {}\n", terminal::table(&found), out.join("validation.html").display()))?;
     match found.tally() {

@@ -71,6 +71,8 @@ pub struct ValidateOptions<'a> {
     pub base_dir: &'a Path,
     /// Where training may leave checkpoints.
     pub checkpoints: Option<&'a Path>,
+    /// The way to language models, for agents that think with one.
+    pub llm: Arc<Client>,
     /// Where progress goes.
     pub progress: &'a dyn Progress,
 }
@@ -244,7 +246,7 @@ pub fn run(scenario: &mut Scenario, options: &ValidateOptions<'_>) -> Result<Val
     }
     let scenario = &*scenario;
     let arms = candidates(scenario, options)?;
-    let prepared = Prepared::new(scenario, options.base_dir, &Client::none(), options.progress)?;
+    let prepared = Prepared::new(scenario, options.base_dir, &options.llm, options.progress)?;
     let mut found = Validation { subject: subject(scenario, &prepared), ..Validation::default() };
     if let Some(path) = options.against {
         let (comparison, realism) = against(path, scenario, &prepared, &arms, options)?;
