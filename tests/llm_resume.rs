@@ -34,7 +34,7 @@ n_bootstrap = 100
 [llm.models.small]
 backend = "openai"
 model = "loopback"
-max_in_flight = 2
+max_in_flight = 1
 "#;
 
 fn start(dir: &Path, server: &Server) -> Child {

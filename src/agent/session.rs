@@ -1,7 +1,7 @@
 //! The running session of one agent, as an ECS component. Must not know how pages are
 //! filled or reactions made; the world's systems do that.
 
-use super::behavior::{Arrived, Decision, PageOutcome, Reaction};
+use super::behavior::{Arrived, Foretold, PageOutcome, Reaction};
 use super::memory::Mood;
 use crate::event::{Event, ExitReason, Text, What};
 use crate::id::{AgentId, ItemId};
@@ -64,8 +64,8 @@ pub struct SessionState {
     pub is_waiting: bool,
     /// The answer that has come.
     pub arrived: Option<Arrived>,
-    /// What it said of going on when it reacted to this page.
-    pub foretold: Option<Decision>,
+    /// What it said of the steps to come when it reacted to this page.
+    pub foretold: Option<Foretold>,
     /// Why the session ended, once it has.
     pub exit: Option<ExitReason>,
     /// In the agent's words.

@@ -311,6 +311,6 @@ mod tests {
     fn the_schema_asks_for_every_key() {
         let schema = page().json_schema();
         assert_eq!(schema["required"], json!(["fits", "watch", "next", "mood"]));
-        assert_eq!(schema["properties"]["watch"]["items"]["properties"]["slot"]["maximum"], 4);
+        assert_eq!(schema["properties"]["watch"]["items"]["anyOf"][1]["properties"]["slot"]["maximum"], 4);
     }
 }

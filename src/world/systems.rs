@@ -216,12 +216,12 @@ pub(super) fn react(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, 
             Ok(reaction) => {
                 assert_eq!(reaction.slots.len(), n_slots, "a reaction has one entry a slot");
                 session.reaction = reaction;
-                session.foretold = session.reaction.decision.take();
+                session.foretold = session.reaction.foretold.take();
                 session.stage = Stage::Remember;
             }
             Err(failure) => {
                 // What was shown stays in the log; what the agent did is not known.
-                session.reaction = Reaction { slots: vec![Default::default(); n_slots], decision: None };
+                session.reaction = Reaction { slots: vec![Default::default(); n_slots], foretold: None };
                 log_exposures(&tunnel, profile, session);
                 session.fail(profile.agent, failure.step, failure.cause);
             }

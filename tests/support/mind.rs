@@ -49,7 +49,9 @@ pub fn answer(body: &Value) -> String {
                 reply.insert(slot.to_string(), said);
             }
             if decides {
-                reply.insert("why".to_owned(), json!("so far so good"));
+                reply.insert("thought".to_owned(), json!("so far so good"));
+                reply.insert("satisfaction".to_owned(), json!(luck[30] % 11));
+                reply.insert("fatigue".to_owned(), json!(luck[29] % 11));
                 reply.insert("next".to_owned(), json!(luck[31] % 4 != 0));
             }
             Value::Object(reply).to_string()

@@ -127,7 +127,7 @@ impl ChoiceModel {
             slots[prospect.slot].watched = true;
             slots[prospect.slot].rating = Some((rating, feeling(rating)));
         }
-        Reaction { slots, decision: None }
+        Reaction { slots, foretold: None }
     }
 
     /// Which of the fitting items are watched.

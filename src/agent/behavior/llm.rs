@@ -1,6 +1,6 @@
 //! The `llm` behaviour: the six steps of a session as prompts, after Agent4Rec (Zhang et al., SIGIR
-//! 2024, §2): one call a page that aligns, watches and rates by slot number, one decision (in the same
-//! call or its own), a reflection when enough has happened, an interview.
+//! 2024, §2): one call a page that aligns, watches and rates by slot number, one decision and, when enough
+//! has happened, a reflection (in the same call or their own), and an interview.
 //!
 //! [`scene`] turns a visit into a request, [`reply`] says what a reply means, [`actor`] sends one and
 //! hands on the other, [`cast`] chooses the model.
@@ -47,7 +47,7 @@ struct LlmParams {
     /// A file of personas that `windtunnel agents build` wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     personas: Option<PathBuf>,
-    /// 1: the decision to go on is part of the reply to a page. 2: it is a call of its own.
+    /// 1: the reply to a page also takes stock and says whether to go on. 2: these are calls of their own.
     calls_per_page: u32,
     /// Accumulated importance of what happened at which an agent takes stock; a page of films on which two are
     /// watched and liked has about 1.5.
@@ -69,7 +69,7 @@ impl Default for LlmParams {
             prompts: "viewer".to_owned(),
             item_words: None,
             personas: None,
-            calls_per_page: 2,
+            calls_per_page: 1,
             reflection_threshold: 2.5,
             temperature: 0.7,
             top_p: 1.0,

@@ -39,8 +39,8 @@ pub struct Visit<'a> {
     pub items: &'a [ItemId],
     /// What came of every page so far, the current one included once it has been seen.
     pub outcomes: &'a [PageOutcome],
-    /// What the agent has already said of going on, in the breath in which it reacted to this page.
-    pub foretold: Option<&'a Decision>,
+    /// What the agent has already said of the steps to come, in the breath in which it reacted to this page.
+    pub foretold: Option<&'a Foretold>,
 }
 
 /// What an agent did with one slot.
@@ -59,8 +59,8 @@ pub struct SlotReaction {
 pub struct Reaction {
     /// In slot order.
     pub slots: Vec<SlotReaction>,
-    /// Whether it will go on, where it says so in the same breath.
-    pub decision: Option<Decision>,
+    /// How it feels now and whether it will go on, where it says so in the same breath.
+    pub foretold: Option<Foretold>,
 }
 
 impl Reaction {
@@ -110,6 +110,15 @@ pub struct Decision {
     pub goes_on: bool,
     /// Why, in words; empty where it gives no reason.
     pub text: Text,
+}
+
+/// The steps after a reaction, said together with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Foretold {
+    /// How the agent feels now; written down if its memory wants it.
+    pub reflection: Reflection,
+    /// Whether it will go on.
+    pub decision: Decision,
 }
 
 /// The exit interview.

@@ -87,7 +87,7 @@ impl Behavior for CoinFlips {
                 let rating = watched.then(|| (rng.random_range(1..=5u8), "indifferent".into()));
                 SlotReaction { aligned: Some(watched), watched, rating }
             };
-            Answer::Now(Ok(Reaction { slots: visit.items.iter().map(slot).collect(), decision: None }))
+            Answer::Now(Ok(Reaction { slots: visit.items.iter().map(slot).collect(), foretold: None }))
         };
         visits.iter().map(react).collect()
     }

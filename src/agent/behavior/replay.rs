@@ -182,7 +182,7 @@ impl Behavior for Replayed {
                 watched: slot.watched,
                 rating: slot.rating.map(|rating| (rating, feeling(k))),
             };
-            Ok(Reaction { slots: found.page.slots.iter().enumerate().map(react).collect(), decision: None })
+            Ok(Reaction { slots: found.page.slots.iter().enumerate().map(react).collect(), foretold: None })
         })
     }
 

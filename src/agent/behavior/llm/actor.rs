@@ -5,7 +5,7 @@ use super::cast::{Role, role_of};
 use super::reply;
 use super::scene::{Asked, SceneError, Stage, Task};
 use crate::agent::behavior::{
-    Answer, Arrival, Arrived, Behavior, BehaviorError, Decision, Interview, Reaction, Reflection,
+    Answer, Arrival, Arrived, Behavior, BehaviorError, Decision, Foretold, Interview, Reaction, Reflection,
     StepFailure, Visit,
 };
 use crate::id::AgentId;
@@ -107,6 +107,15 @@ fn arrival(
     }
 }
 
+/// What the agent said of this step together with its reaction.
+fn foretold<T: Clone>(task: Task, visit: &Visit<'_>, part: fn(&Foretold) -> &T) -> Answer<T> {
+    let told = visit.foretold.map(|foretold| part(foretold).clone());
+    Answer::Now(told.ok_or_else(|| StepFailure {
+        step: task.name(),
+        cause: "the reply to the page did not say".to_owned(),
+    }))
+}
+
 impl Behavior for Actor {
     fn react(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reaction>> {
         let text_chars = self.stage.text_chars;
@@ -116,6 +125,9 @@ impl Behavior for Actor {
     }
 
     fn reflect(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reflection>> {
+        if self.stage.decides_with_page {
+            return visits.iter().map(|visit| foretold(Task::Reflect, visit, |f| &f.reflection)).collect();
+        }
         let text_chars = self.stage.text_chars;
         self.ask(Task::Reflect, visits, move |said, _| {
             Arrived::Reflection(said.map(|said| reply::reflected(&said, text_chars)))
@@ -124,14 +136,7 @@ impl Behavior for Actor {
 
     fn decide(&self, visits: &[Visit<'_>]) -> Vec<Answer<Decision>> {
         if self.stage.decides_with_page {
-            let foretold = |visit: &Visit<'_>| match visit.foretold {
-                Some(decision) => Answer::Now(Ok(decision.clone())),
-                None => {
-                    let cause = "the reply to the page did not say".to_owned();
-                    Answer::Now(Err(StepFailure { step: Task::Decide.name(), cause }))
-                }
-            };
-            return visits.iter().map(foretold).collect();
+            return visits.iter().map(|visit| foretold(Task::Decide, visit, |f| &f.decision)).collect();
         }
         let text_chars = self.stage.text_chars;
         self.ask(Task::Decide, visits, move |said, _| {

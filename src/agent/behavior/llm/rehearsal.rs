@@ -125,14 +125,20 @@ impl Behavior for Rehearsal {
             });
             let mut reply = slots.collect::<Vec<_>>().join(",");
             if decides {
-                reply.push_str(&format!(",\"why\":\"{USUAL_TEXT}\",\"next\":true"));
+                reply.push_str(&format!(
+                    ",\"thought\":\"{USUAL_TEXT}\",\"satisfaction\":7,\"fatigue\":3,\"next\":true"
+                ));
             }
             format!("{{{reply}}}")
         })
     }
 
     fn reflect(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reflection>> {
-        self.counted(Task::Reflect, visits, self.inner.reflect(visits), |reflection| {
+        let answers = self.inner.reflect(visits);
+        if self.stage.decides_with_page {
+            return answers;
+        }
+        self.counted(Task::Reflect, visits, answers, |reflection| {
             reflection.text = Text::Borrowed(USUAL_TEXT);
             format!("{{\"thought\":\"{USUAL_TEXT}\",\"satisfaction\":7,\"fatigue\":3}}")
         })

@@ -2,7 +2,7 @@
 //! each slot, by its number, so that nothing has to be matched by title and nothing can be said twice.
 //! Must not know prompts or who answers.
 
-use crate::agent::behavior::{Decision, Interview, Reaction, Reflection, SlotReaction};
+use crate::agent::behavior::{Decision, Foretold, Interview, Reaction, Reflection, SlotReaction};
 use crate::agent::memory::Mood;
 use crate::llm::shape::Shape;
 use serde_json::Value;
@@ -13,7 +13,8 @@ const NO: &str = "no";
 /// The word for an item that fits and is left alone.
 const FITS: &str = "fits";
 
-/// Align, watch and rate: for each slot `"no"`, `"fits"`, or a rating with a feeling.
+/// Align, watch and rate: for each slot `"no"`, `"fits"`, or a rating with a feeling. One who `decides` takes
+/// stock in the same breath and says whether to go on.
 pub fn page(n_slots: usize, text_chars: usize, decides: bool) -> Shape {
     let rated = Shape::object([
         ("rating", Shape::Integer { low: 1, high: 5 }),
@@ -23,7 +24,9 @@ pub fn page(n_slots: usize, text_chars: usize, decides: bool) -> Shape {
     let mut fields: Vec<(Cow<'static, str>, Shape)> =
         (1..=n_slots).map(|number| (Cow::Owned(number.to_string()), slot.clone())).collect();
     if decides {
-        fields.push((Cow::Borrowed("why"), Shape::Text { max_chars: text_chars }));
+        if let Shape::Object(stock) = reflection(text_chars) {
+            fields.extend(stock);
+        }
         fields.push((Cow::Borrowed("next"), Shape::Boolean));
     }
     Shape::Object(fields)
@@ -79,8 +82,12 @@ fn usual_tokens_max(shape: &Shape) -> u32 {
 /// A reply to the task page.
 pub fn reaction(value: &Value, n_slots: usize, text_chars: usize) -> Reaction {
     let slots = (1..=n_slots).map(|number| slot(&value[number.to_string()], text_chars)).collect();
-    let decision = value.get("next").map(|_| decided(value, text_chars));
-    Reaction { slots, decision }
+    let foretold = value.get("next").map(|next| {
+        let reflection = reflected(value, text_chars);
+        let decision = Decision { goes_on: *next == true, text: reflection.text.clone() };
+        Foretold { reflection, decision }
+    });
+    Reaction { slots, foretold }
 }
 
 fn slot(value: &Value, text_chars: usize) -> SlotReaction {
@@ -132,13 +139,15 @@ mod tests {
     #[test]
     fn a_reply_means_what_it_says_of_each_slot() {
         let shape = page(4, 60, true);
-        let said = r#"{"1":"no","2":{"rating":5,"feeling":"a\njoy"},"3":"fits","4":{"rating":2,"feeling":"dull"},"why":"curious","next":true}"#;
+        let said = r#"{"1":"no","2":{"rating":5,"feeling":"a\njoy"},"3":"fits","4":{"rating":2,"feeling":"dull"},"thought":"curious","satisfaction":7,"fatigue":2,"next":true}"#;
         let reaction = reaction(&shape.read(said).expect("has the shape"), 4, 60);
         let aligned: Vec<_> = reaction.slots.iter().map(|slot| slot.aligned).collect();
         assert_eq!(aligned, [Some(false), Some(true), Some(true), Some(true)]);
         assert_eq!(reaction.slots[1].rating, Some((5, "a joy".into())));
         assert_eq!(reaction.slots.iter().filter(|slot| slot.watched).count(), 2);
-        assert_eq!(reaction.decision, Some(Decision { goes_on: true, text: "curious".into() }));
+        let foretold = reaction.foretold.expect("it decides with the page");
+        assert_eq!(foretold.decision, Decision { goes_on: true, text: "curious".into() });
+        assert_eq!(foretold.reflection.mood, Mood { satisfaction: 0.7, fatigue: 0.2 });
     }
 
     #[test]
