@@ -53,15 +53,18 @@ fn main() {
         prompts[0].len()
     );
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("runtime");
-    let mut spent: [Vec<Spent>; 5] = Default::default();
+    let mut spent: [Vec<Spent>; 6] = Default::default();
     for repetition in 0..n_repetitions {
         spent[0].push(bare(&model, library, &prompts, n_shared));
         spent[1].push(engine(&runtime, &path, &texts, None));
         spent[2].push(engine(&runtime, &path, &texts, Some(shape())));
         // A few agents tell how long all would take.
         let few = &prompts[..N_AGENTS / 16];
-        spent[3].push(one_at_a_time(&model, library, few, 0).times(16.0));
-        spent[4].push(one_at_a_time(&model, library, few, n_shared).times(16.0));
+        let all_threads = N_WORKERS as i32;
+        spent[3].push(one_at_a_time(vec![context(&model, library, 1, all_threads)], few, 0).times(16.0));
+        let one_thread_each = || (0..N_WORKERS).map(|_| context(&model, library, 1, 1)).collect();
+        spent[4].push(one_at_a_time(one_thread_each(), few, 0).times(16.0));
+        spent[5].push(one_at_a_time(one_thread_each(), few, n_shared).times(16.0));
         let last: Vec<String> = spent.iter().map(|all| all[repetition].to_string()).collect();
         eprintln!("repetition {}: {}", repetition + 1, last.join(", "));
     }
@@ -74,8 +77,9 @@ fn main() {
         "bare batched loop",
         "engine",
         "engine, replies under a grammar",
-        "one agent at a time",
-        "one agent at a time, shared beginning kept",
+        "one agent at a time, all threads",
+        "one agent at a time on each thread",
+        "the same, shared beginning kept",
     ];
     for (name, own) in names.iter().zip(&spent) {
         let rate = |of: fn(&Spent) -> f64| n_tokens / median(own.iter().map(of));
@@ -174,15 +178,20 @@ fn shape() -> Shape {
     Shape::object([("fits", Shape::Boolean), ("slot", Shape::Integer { low: 1, high: 4 }), ("why", text())])
 }
 
-fn context<'m>(model: &'m LlamaModel, library: &LlamaBackend, n_sequences: usize) -> LlamaContext<'m> {
+fn context<'m>(
+    model: &'m LlamaModel,
+    library: &LlamaBackend,
+    n_sequences: usize,
+    n_threads: i32,
+) -> LlamaContext<'m> {
     static MAKING: Mutex<()> = Mutex::new(());
     let params = LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(CONTEXT_TOKENS * n_sequences as u32))
         .with_n_batch(528)
         .with_n_ubatch(512)
         .with_n_seq_max(n_sequences as u32)
-        .with_n_threads(1)
-        .with_n_threads_batch(1)
+        .with_n_threads(n_threads)
+        .with_n_threads_batch(n_threads)
         .with_no_perf(true)
         .with_kv_unified(false);
     let _one_at_a_time = MAKING.lock().expect("no panic");
@@ -199,7 +208,7 @@ fn likeliest(logits: &[f32]) -> LlamaToken {
 /// The least that has to be done: contexts of one thread each; the shared beginning computed once a context and
 /// copied; as many sequences together as fit, all starting and ending together.
 fn bare(model: &LlamaModel, library: &LlamaBackend, prompts: &[Vec<LlamaToken>], n_shared: usize) -> Spent {
-    let contexts: Vec<_> = (0..N_WORKERS).map(|_| context(model, library, N_SEQUENCES)).collect();
+    let contexts: Vec<_> = (0..N_WORKERS).map(|_| context(model, library, N_SEQUENCES, 1)).collect();
     let watch = Stopwatch::start();
     std::thread::scope(|scope| {
         for (context, own) in contexts.into_iter().zip(prompts.chunks(prompts.len() / N_WORKERS)) {
@@ -261,29 +270,18 @@ fn read_ends(
     next
 }
 
-/// No batching: each thread has one sequence and answers its agents one after the other, keeping the first
-/// `n_kept` tokens between them. (One sequence with several threads is slower still: they wait for each other.)
-fn one_at_a_time(
-    model: &LlamaModel,
-    library: &LlamaBackend,
-    prompts: &[Vec<LlamaToken>],
-    n_kept: usize,
-) -> Spent {
-    let ready = || {
-        let mut context = context(model, library, 1);
+/// No batching: each context has one sequence and answers its agents one after the other, keeping the first
+/// `n_kept` tokens between them, which are computed before the clock starts.
+fn one_at_a_time(mut contexts: Vec<LlamaContext<'_>>, prompts: &[Vec<LlamaToken>], n_kept: usize) -> Spent {
+    for context in contexts.iter_mut().filter(|_| n_kept > 0) {
         let mut batch = LlamaBatch::new(528, 1);
-        for (k, token) in prompts[0][..n_kept].iter().enumerate() {
-            batch.add(*token, k as i32, &[0], false).expect("room");
-        }
-        if n_kept > 0 {
-            context.decode(&mut batch).expect("computed");
-        }
-        context
-    };
-    let contexts: Vec<_> = (0..N_WORKERS).map(|_| ready()).collect();
+        batch.add_sequence(&prompts[0][..n_kept], 0, false).expect("room");
+        context.decode(&mut batch).expect("computed");
+    }
+    let n_own = prompts.len() / contexts.len();
     let watch = Stopwatch::start();
     std::thread::scope(|scope| {
-        for (context, own) in contexts.into_iter().zip(prompts.chunks(prompts.len() / N_WORKERS)) {
+        for (context, own) in contexts.into_iter().zip(prompts.chunks(n_own)) {
             scope.spawn(move || one_at_a_time_worker(context, own, n_kept));
         }
     });
