@@ -177,7 +177,7 @@ impl Client {
             cached_tokens: 0,
             completion_tokens: u64::from(request.sampling.max_tokens),
         };
-        let reservation = self.purse.reserve(at_most, model.price).inspect_err(|_| self.stop())?;
+        let reservation = self.purse.reserve(at_most, model.price).await.inspect_err(|_| self.stop())?;
         let _flight = InFlight::begin(&self.n_in_flight);
         let answer = model.backend.complete(request).await;
         let taken = answer.as_ref().map_or_else(|_| Usage::default(), |reply| reply.usage);
