@@ -50,14 +50,7 @@ fn main() {
         ];
         let scenario = Scenario::parse(Path::new("bench.toml"), SCENARIO, &overrides).expect("a scenario");
         let out = dir.path().join("run");
-        let options = RunOptions {
-            out: &out,
-            base_dir: dir.path(),
-            force: false,
-            checkpoints: None,
-            tape: TapeMode::Auto,
-            progress: &Quiet,
-        };
+        let options = RunOptions::new(&out, dir.path(), &Quiet);
         experiment::run(&scenario, &options).expect("a run");
         let manifest = std::fs::read_to_string(out.join("manifest.json")).expect("a manifest");
         let manifest = Manifest::from_json(&manifest).expect("its own file");

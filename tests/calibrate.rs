@@ -8,7 +8,6 @@ use windtunnel::agent::halves::{DEAL, Half};
 use windtunnel::calibrate::sources;
 use windtunnel::calibrate::spec::{Calibration, SourceFile};
 use windtunnel::experiment::{self, RunOptions};
-use windtunnel::llm::tape::TapeMode;
 use windtunnel::progress::Quiet;
 use windtunnel::scenario::Scenario;
 
@@ -72,14 +71,7 @@ fn the_parameters_of_a_simulated_world_are_found_again() {
     std::fs::write(&truth, identified()).expect("written");
     let set = [format!("behavior.parameters={}", truth.display())];
     let scenario = Scenario::parse(Path::new("known.toml"), SCENARIO, &set).expect("a valid scenario");
-    let options = RunOptions {
-        out: &out,
-        base_dir: dir.path(),
-        force: false,
-        checkpoints: None,
-        tape: TapeMode::Auto,
-        progress: &Quiet,
-    };
+    let options = RunOptions::new(&out, dir.path(), &Quiet);
     experiment::run(&scenario, &options).expect("a finished run");
     let text = "name = \"found\"\nfolds = 2\n[sources.run]\nkind = \"run\"\npath = \"run\"\narm = \"random\"";
     let calibration = calibration(text, dir.path()).expect("a valid calibration");

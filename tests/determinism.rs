@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use windtunnel::experiment::{self, RunOptions};
-use windtunnel::llm::tape::TapeMode;
 use windtunnel::progress::Quiet;
 use windtunnel::scenario::Scenario;
 
@@ -34,14 +33,7 @@ fn run(n_threads: usize, overrides: &[&str]) -> BTreeMap<String, Vec<u8>> {
     let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
     let scenario = Scenario::parse(Path::new("test.toml"), SCENARIO, &overrides).expect("a valid scenario");
     let out = dir.path().join("run");
-    let options = RunOptions {
-        out: &out,
-        base_dir: dir.path(),
-        force: false,
-        checkpoints: None,
-        tape: TapeMode::Auto,
-        progress: &Quiet,
-    };
+    let options = RunOptions::new(&out, dir.path(), &Quiet);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("a pool");
     pool.install(|| experiment::run(&scenario, &options)).expect("a finished run");
     files(&out)

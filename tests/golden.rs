@@ -5,7 +5,6 @@
 
 use std::path::Path;
 use windtunnel::experiment::{self, RunOptions};
-use windtunnel::llm::tape::TapeMode;
 use windtunnel::metric::tables::{self, MetricsRow};
 use windtunnel::progress::Quiet;
 use windtunnel::scenario::Scenario;
@@ -31,14 +30,7 @@ fn the_metrics_of_a_small_run_are_as_they_were() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let scenario = Scenario::parse(Path::new("golden.toml"), SCENARIO, &[]).expect("a valid scenario");
     let out = dir.path().join("run");
-    let options = RunOptions {
-        out: &out,
-        base_dir: dir.path(),
-        force: false,
-        checkpoints: None,
-        tape: TapeMode::Auto,
-        progress: &Quiet,
-    };
+    let options = RunOptions::new(&out, dir.path(), &Quiet);
     experiment::run(&scenario, &options).expect("a finished run");
     let found = std::fs::read(out.join("metrics.csv")).expect("the metrics");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/metrics.csv");

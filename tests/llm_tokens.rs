@@ -52,14 +52,7 @@ fn cost(data: &Path, calls_per_page: u32, count: &dyn Fn(&str) -> Vec<i32>) -> C
     ];
     let scenario = Scenario::parse(Path::new("tokens.toml"), SCENARIO, &overrides).expect("a scenario");
     let out = dir.path().join("run");
-    let options = RunOptions {
-        out: &out,
-        base_dir: Path::new("."),
-        force: false,
-        checkpoints: None,
-        tape: TapeMode::Auto,
-        progress: &Quiet,
-    };
+    let options = RunOptions::new(&out, Path::new("."), &Quiet);
     experiment::run(&scenario, &options).expect("a run");
     let tape = Tape::open(&out.join(tape::FILE_NAME), TapeMode::Replay).expect("a tape");
     let calls = tape.calls(&Filter::default()).expect("its calls");

@@ -12,7 +12,6 @@ use windtunnel::experiment::prepare::Prepared;
 use windtunnel::experiment::{self, RunOptions};
 use windtunnel::id::{AgentId, ItemId};
 use windtunnel::llm::client::Client;
-use windtunnel::llm::tape::TapeMode;
 use windtunnel::progress::Quiet;
 use windtunnel::scenario::Scenario;
 
@@ -90,14 +89,7 @@ fn record(world: &Prepared) -> String {
 fn run(scenario: &Scenario, base_dir: &Path, arm: &str) -> Result<Vec<Session>, String> {
     let out = tempfile::tempdir().expect("a temporary folder");
     let folder = out.path().join("run");
-    let options = RunOptions {
-        out: &folder,
-        force: false,
-        base_dir,
-        checkpoints: None,
-        tape: TapeMode::Auto,
-        progress: &Quiet,
-    };
+    let options = RunOptions::new(&folder, base_dir, &Quiet);
     experiment::run(scenario, &options).map_err(|error| {
         let source =
             std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
@@ -369,14 +361,7 @@ fn the_published_runs_come_out_as_they_were_recorded() {
             let out = tempfile::tempdir().expect("a temporary folder");
             let out = out.path().join("run");
             let scenario = published(&folder, &format!("{kind}_{run}.jsonl"));
-            let options = RunOptions {
-                out: &out,
-                force: false,
-                base_dir: Path::new("."),
-                checkpoints: None,
-                tape: TapeMode::Auto,
-                progress: &Quiet,
-            };
+            let options = RunOptions::new(&out, Path::new("."), &Quiet);
             experiment::run(&scenario, &options).expect("a run");
             let [agents, items] = ["agents.csv", "items.csv"].map(|table| raw(&out, table));
             let ids = DenseIds::new(agents.iter().map(String::as_str), items.iter().map(String::as_str));

@@ -48,6 +48,13 @@ pub struct RunOptions<'a> {
     pub progress: &'a dyn Progress,
 }
 
+impl<'a> RunOptions<'a> {
+    /// A run into this folder that replaces nothing, leaves no checkpoints, and takes from its tape what is there.
+    pub fn new(out: &'a Path, base_dir: &'a Path, progress: &'a dyn Progress) -> Self {
+        RunOptions { out, base_dir, force: false, checkpoints: None, tape: TapeMode::Auto, progress }
+    }
+}
+
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {

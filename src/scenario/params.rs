@@ -137,6 +137,23 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(at: &str, table: &toml::Table) ->
     })
 }
 
+/// The table of a shipped file, by name, or of the user's own `.toml` file at that path; `at` is the scenario
+/// key that named it.
+pub fn shipped_or_file(at: &str, name: &str, shipped: &[(&str, &str)]) -> Result<toml::Table, Complaint> {
+    let found = shipped.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
+    let text = match found {
+        Some(text) => text,
+        None if name.ends_with(".toml") => std::fs::read_to_string(name).map_err(|error| {
+            Complaint::out_of_range(at, format!("{name:?}"), format!("a readable file ({error})"))
+        })?,
+        None => return Err(Complaint::unknown_name(at, name, shipped.iter().map(|(known, _)| *known))),
+    };
+    text.parse().map_err(|error: toml::de::Error| Complaint::WrongType {
+        path: name.to_owned(),
+        problem: toml_problem(&text, &error),
+    })
+}
+
 /// What is wrong with a TOML text, in one line: `line:column: problem`.
 pub fn toml_problem(text: &str, error: &toml::de::Error) -> String {
     let problem = error.message().trim().replace('\n', "; ");

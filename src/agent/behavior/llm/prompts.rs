@@ -81,18 +81,7 @@ pub struct Prompts {
 impl Prompts {
     /// A shipped set, or the file at this path; `at` is the scenario key that named it.
     pub fn named(at: &str, name: &str, item_words: Option<ItemWords>) -> Result<Self, Complaint> {
-        let shipped = SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
-        let text = match shipped {
-            Some(text) => text,
-            None if name.ends_with(".toml") => std::fs::read_to_string(name).map_err(|error| {
-                Complaint::out_of_range(at, format!("{name:?}"), format!("a readable file ({error})"))
-            })?,
-            None => return Err(Complaint::unknown_name(at, name, SHIPPED.iter().map(|(known, _)| *known))),
-        };
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| Complaint::WrongType {
-            path: name.to_owned(),
-            problem: params::toml_problem(&text, &error),
-        })?;
+        let table = params::shipped_or_file(at, name, SHIPPED)?;
         let file: PromptFile = params::parse(name, &table)?;
         let environment = environment(name, &file.templates)?;
         let item_words = item_words.unwrap_or_else(|| file.item_words.clone());
