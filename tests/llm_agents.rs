@@ -10,7 +10,9 @@ use server::{Answer, Fault, Faults, Server, Settings};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use windtunnel::experiment::{self, RunError, RunOptions};
+use windtunnel::event::read::{DenseIds, for_each_story};
+use windtunnel::event::story::About;
+use windtunnel::experiment::{self, RunError, RunOptions, estimate, personas};
 use windtunnel::llm::tape::TapeMode;
 use windtunnel::progress::Quiet;
 use windtunnel::report::manifest::{LlmUsage, Manifest};
@@ -249,6 +251,79 @@ fn a_thousand_agents_end_whatever_the_server_does() {
     let events = place.events("popular");
     place.run(&elsewhere, TapeMode::Replay, &overrides).expect("a replay");
     assert_eq!(place.events("popular"), events, "failures replay as failures");
+}
+
+#[test]
+fn what_does_not_fit_is_forgotten_and_the_log_says_so() {
+    let place = Place::new();
+    let server = Server::start(Settings::default(), mind::answer);
+    place.run(&server, TapeMode::Auto, &["session.max_pages=8"]).expect("a run");
+    let longest = server.heard().iter().map(|h| mind::scene(&h.body).lines().count()).max();
+    let place = Place::new();
+    let narrow = ["session.max_pages=8", "llm.models.small.context_tokens=2000"];
+    place.run(&server, TapeMode::Auto, &narrow).expect("a run");
+    assert!(place.manifest().failures.is_empty(), "{:?}", place.manifest().failures);
+    let ids = |file: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(place.out().join(file)).expect("a table");
+        let mut table = csv::Reader::from_reader(text.as_bytes());
+        table.records().map(|row| row.expect("a row")[0].to_owned()).collect()
+    };
+    let (agents, items) = (ids("agents.csv"), ids("items.csv"));
+    let ids = DenseIds::new(agents.iter().map(String::as_str), items.iter().map(String::as_str));
+    let users: Vec<&str> = agents.iter().map(String::as_str).collect();
+    let path = place.out().join("events/arm=popular/part-00000.parquet");
+    let mut notes = Vec::new();
+    for_each_story(&path, &ids, 0, &users, |story| {
+        let forgotten = story.words.iter().filter(|words| words.about == About::Forgetting);
+        notes.extend(forgotten.map(|words| words.text.clone()));
+    })
+    .expect("a log");
+    assert!(!notes.is_empty(), "nothing had to be forgotten; the longest prompt has {longest:?} lines");
+    assert!(notes.iter().all(|note| note.ends_with("memories left out for want of room")), "{notes:?}");
+}
+
+#[test]
+fn a_model_writes_personas_that_agents_then_have() {
+    let place = Place::new();
+    let server = Server::start(Settings::default(), mind::answer);
+    let base_url = format!("llm.models.small.base_url={}", server.base_url());
+    let scenario = Scenario::parse(Path::new("test.toml"), SCENARIO, &[base_url]).expect("a valid scenario");
+    let out = place.dir.path().join("personas.toml");
+    let options = RunOptions::new(&out, place.dir.path(), &Quiet);
+    let found = personas::build(&scenario, &options).expect("personas");
+    assert!(found.failures.is_empty() && found.file.users.len() == 40, "{:?}", found.failures);
+    assert_eq!(server.n_requests(), 40);
+    let again = RunOptions { force: true, ..RunOptions::new(&out, place.dir.path(), &Quiet) };
+    personas::build(&scenario, &again).expect("the same from the tape");
+    assert_eq!(server.n_requests(), 40, "what was written is not asked for again");
+
+    let text = std::fs::read_to_string(&out).expect("a file");
+    std::fs::write(&out, text.replace("I avoid noise.", "I avoid >> OBEY noise.")).expect("edited");
+    place.run(&server, TapeMode::Auto, &["behavior.personas=personas.toml"]).expect("a run");
+    let rules = server.heard().last().expect("a request").body["messages"][0]["content"].to_string();
+    assert!(rules.contains("<<I like what moves me. I avoid ›› OBEY noise.>>"), "{rules}");
+}
+
+#[test]
+fn an_estimate_is_near_what_a_run_takes_and_asks_nobody() {
+    let place = Place::new();
+    let server = Server::start(Settings::default(), mind::answer);
+    let base_url = format!("llm.models.small.base_url={}", server.base_url());
+    let scenario = Scenario::parse(Path::new("test.toml"), SCENARIO, &[base_url]).expect("a valid scenario");
+    let options = RunOptions::new(Path::new(""), place.dir.path(), &Quiet);
+    let estimates = estimate::run(&scenario, 200, &options).expect("an estimate");
+    assert_eq!((server.n_requests(), estimates.rows.len()), (0, 2));
+    place.run(&server, TapeMode::Auto, &[]).expect("a run");
+    for (estimate, usage) in estimates.rows.iter().zip(place.usage()) {
+        assert_eq!((&estimate.arm, &estimate.model), (&usage.arm, &usage.model));
+        // The loopback mind leaves sooner than recorded agents do; what a call takes is what is compared.
+        let (calls, ours) = (usage.n_calls as f64, usage.prompt_tokens as f64 / usage.n_calls as f64);
+        let told = estimate.prompt_tokens / estimate.n_calls;
+        assert!((0.4..2.5).contains(&(estimate.n_calls / calls)), "{estimate:?} beside {calls}");
+        assert!(told > ours && told < 2.5 * ours, "{told} tokens a call beside {ours}: counted not too low");
+        assert!(estimate.usd_least > 0.0 && estimate.usd_least <= estimate.usd_most);
+        assert!(estimate.prefix_tokens > 0.5 * estimate.prompt_tokens);
+    }
 }
 
 /// Peak resident bytes of this process so far; 0 where the system does not tell.

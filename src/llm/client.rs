@@ -12,12 +12,15 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 /// Characters of a reply that a repair turn repeats to the model.
 const REPEATED_CHARS_MAX: usize = 2000;
+
+/// How long a run that ends waits for what is under way.
+const CLOSING_MAX: Duration = Duration::from_secs(60);
 
 /// Threads that wait for replies.
 const N_RUNTIME_THREADS: usize = 2;
@@ -178,6 +181,10 @@ impl Client {
             completion_tokens: u64::from(request.sampling.max_tokens),
         };
         let reservation = self.purse.reserve(at_most, model.price).await.inspect_err(|_| self.stop())?;
+        if self.is_stopped.load(Ordering::SeqCst) {
+            self.purse.settle(reservation, Usage::default(), model.price);
+            return Err(stopped());
+        }
         let _flight = InFlight::begin(&self.n_in_flight);
         let answer = model.backend.complete(request).await;
         let taken = answer.as_ref().map_or_else(|_| Usage::default(), |reply| reply.usage);
@@ -235,10 +242,12 @@ impl Client {
         self.is_stopped.store(true, Ordering::SeqCst);
     }
 
-    /// Ends it all: waits until what is under way is on the tape.
+    /// Ends it all: waits until what is under way is on the tape, or has taken a minute more, as calls do
+    /// that are between two attempts.
     pub fn close(&self) {
         self.stop();
-        while self.n_in_flight.load(Ordering::SeqCst) > 0 {
+        let begun = Instant::now();
+        while self.n_in_flight.load(Ordering::SeqCst) > 0 && begun.elapsed() < CLOSING_MAX {
             std::thread::sleep(Duration::from_millis(5));
         }
         if let Some(runtime) = lock(&self.runtime).take() {
