@@ -148,19 +148,6 @@ impl Client {
         Ok(())
     }
 
-    /// Waits here for a conversation, for callers that have one thing to ask at a time.
-    pub fn wait_for<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, LlmError> {
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        self.spawn(async move {
-            // Nobody waits any more only where the caller has gone.
-            let _ = sender.send(work.await);
-        })?;
-        receiver.recv().map_err(|_| LlmError::Stop("a conversation broke off".to_owned()))
-    }
-
     /// One reply: from the tape where it holds it, else from the model, and then on the tape before it is
     /// handed on.
     pub async fn ask(&self, caller: &Caller, request: &ChatRequest) -> Result<ChatReply, LlmError> {

@@ -1,8 +1,8 @@
 //! What a scenario says of language models, checked: which there are, where their tape is, what may
 //! be spent. Must not know what is asked of them.
 
+use super::BackendPlan;
 use super::budget::Budget;
-use super::{BackendKind, BackendPlan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -48,9 +48,7 @@ pub struct LlmPlan {
 pub struct ModelPlan {
     /// Its name in the scenario.
     pub name: String,
-    /// What answers.
-    pub kind: &'static dyn BackendKind,
-    /// Its checked settings.
+    /// What answers, with its checked settings.
     pub backend: Box<dyn BackendPlan>,
 }
 

@@ -11,7 +11,7 @@ use crate::agent::behavior::{self, BehaviorPlan};
 use crate::agent::taste::{TasteEvidence, TasteSource};
 use crate::dataset::{self, Source};
 use crate::llm::plan::{LlmPlan, LlmSection, ModelPlan};
-use crate::llm::{self, BackendKind, BackendPlan};
+use crate::llm::{self, BackendPlan};
 use crate::metric::evaluate::Mask;
 use crate::recommender;
 use schemars::JsonSchema;
@@ -273,9 +273,9 @@ impl Sink {
                 self.complaints.push(Complaint::WrongType { path: at, problem });
                 continue;
             };
-            if let Some(((kind, backend), table)) = self.named(table, &at, "backend", None, check_backend) {
+            if let Some((backend, table)) = self.named(table, &at, "backend", None, check_backend) {
                 llm.models.insert(name.clone(), Value::Table(table));
-                models.push(ModelPlan { name, kind, backend });
+                models.push(ModelPlan { name, backend });
             }
         }
         models
@@ -379,13 +379,11 @@ fn check_behavior(at: &str, name: &str, params: &Table) -> Checked<Box<dyn Behav
     Ok((kind.check(at, params)?, kind.params_schema()))
 }
 
-type CheckedBackend = (&'static dyn BackendKind, Box<dyn BackendPlan>);
-
-fn check_backend(at: &str, name: &str, params: &Table) -> Checked<CheckedBackend> {
+fn check_backend(at: &str, name: &str, params: &Table) -> Checked<Box<dyn BackendPlan>> {
     let kind = llm::kind(name).ok_or_else(|| {
         Complaint::unknown_name(format!("{at}.backend"), name, llm::ALL.iter().map(|k| k.name()))
     })?;
-    Ok(((kind, kind.check(at, params)?), kind.params_schema()))
+    Ok((kind.check(at, params)?, kind.params_schema()))
 }
 
 type CheckedKind = (&'static dyn recommender::RecommenderKind, Box<dyn recommender::Trainer>);
