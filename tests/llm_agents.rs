@@ -237,7 +237,7 @@ fn a_thousand_agents_end_whatever_the_server_does() {
     let before = peak_bytes();
     place.run(&server, TapeMode::Auto, &overrides).expect("a run that ends");
     let grown = peak_bytes().saturating_sub(before);
-    assert!(grown < 400 << 20, "memory grew by {} MiB at its peak", grown >> 20);
+    assert!(grown < 200 << 20, "memory grew by {} MiB at its peak", grown >> 20);
     let sessions = std::fs::read_to_string(place.out().join("sessions.csv")).expect("sessions");
     assert_eq!(sessions.lines().count() - 1, 1000, "every agent has a session");
     // Four attempts a call and one repair: no request can come more often, whatever happened.

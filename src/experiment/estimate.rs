@@ -73,7 +73,7 @@ fn rehearse(
     let prepared = Prepared::new(scenario, options.base_dir, llm, options.progress)?;
     let setting = prepared.setting(scenario, prepared.streams);
     let parameters = toml::Table::from_iter([("parameters".to_owned(), "gpt35-movielens".into())]);
-    let choice = Choice.check("estimate", &parameters).expect("a shipped parameter set");
+    let choice = Choice.check("estimate", &parameters).expect("a shipped set needs no check");
     let inner = choice.begin(&setting)?;
     let n_agents = prepared.agents.profiles.len();
     // Every n-th agent, so that no order of the people matters.

@@ -7,6 +7,7 @@ use super::budget::Purse;
 use super::plan::LlmPlan;
 use super::tape::{Key, Outcome, Tape, TapeMode};
 use super::{Backend, ChatReply, ChatRequest, Finish, LlmError, Message, Price, Role, Usage};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -182,15 +183,14 @@ impl Client {
         kept.into_answer()
     }
 
-    /// A reply that `read` understands: where it does not, the model is told what was wrong and asked again,
-    /// as often as the scenario allows.
-    pub async fn converse<T>(
-        &self,
-        caller: &Caller,
-        mut request: ChatRequest,
-        read: impl Fn(&str) -> Result<T, String> + Send,
-    ) -> Result<T, LlmError> {
-        let stream = request.stream.clone();
+    /// The value that a reply of the request's shape holds: where it has another shape, the model is told what
+    /// was wrong and asked again, as often as the scenario allows.
+    pub async fn converse(&self, caller: &Caller, mut request: ChatRequest) -> Result<Value, LlmError> {
+        let (stream, shape) = (request.stream.clone(), request.shape.clone());
+        let read = |text: &str| match &shape {
+            Some(shape) => shape.read(text),
+            None => Err("no shape was asked for".to_owned()),
+        };
         for n_repairs in 0.. {
             let reply = self.ask(caller, &request).await?;
             let problem = match (read(&reply.text), reply.finish) {

@@ -16,6 +16,7 @@ pub mod reply;
 pub mod scene;
 
 use super::{Behavior, BehaviorError, BehaviorKind, BehaviorPlan, Rehearsed, Setting};
+use crate::llm::client::Model;
 use crate::progress::Progress;
 use crate::scenario::params::{self, Complaint};
 use actor::Actor;
@@ -138,9 +139,9 @@ impl BehaviorPlan for Plan {
     }
 
     fn begin(&self, setting: &Setting<'_>) -> Result<Arc<dyn Behavior>, BehaviorError> {
-        let (params, roles): (_, Arc<[Role]>) = (&self.params, self.params.roles.clone().into());
-        let (client, threshold) = (setting.llm.clone(), params.reflection_threshold);
-        Ok(Arc::new(Actor::new(self.stage(setting)?, client, &params.model, roles, "", threshold)?))
+        let (models, threshold) = (self.started(setting)?, self.params.reflection_threshold);
+        let (client, roles) = (setting.llm.clone(), self.params.roles.clone().into());
+        Ok(Arc::new(Actor::new(self.stage(setting)?, client, models, roles, threshold)))
     }
 
     fn rehearse(
@@ -148,10 +149,8 @@ impl BehaviorPlan for Plan {
         setting: &Setting<'_>,
         inner: Arc<dyn Behavior>,
     ) -> Result<Option<Rehearsed>, BehaviorError> {
-        let params = &self.params;
-        let names = std::iter::once(&params.model).chain(params.roles.iter().map(|role| &role.model));
-        let models = names.map(|name| setting.llm.model(name)).collect::<Result<Vec<_>, _>>()?;
-        let (roles, threshold) = (params.roles.clone().into(), params.reflection_threshold);
+        let (models, threshold) = (self.started(setting)?, self.params.reflection_threshold);
+        let roles = self.params.roles.clone().into();
         let tallies = Tallies::default();
         let rehearsal =
             Rehearsal::new(self.stage(setting)?, roles, models, inner, threshold, tallies.clone());
@@ -168,6 +167,13 @@ impl BehaviorPlan for Plan {
 }
 
 impl Plan {
+    /// The behaviour's own model, then that of each role.
+    fn started(&self, setting: &Setting<'_>) -> Result<Vec<Arc<Model>>, BehaviorError> {
+        let roles = self.params.roles.iter().map(|role| &role.model);
+        let names = std::iter::once(&self.params.model).chain(roles);
+        Ok(names.map(|name| setting.llm.model(name)).collect::<Result<_, _>>()?)
+    }
+
     /// How agents are asked in this setting.
     fn stage(&self, setting: &Setting<'_>) -> Result<Arc<Stage>, BehaviorError> {
         let params = &self.params;

@@ -10,7 +10,7 @@ use crate::agent::behavior::{
 };
 use crate::id::AgentId;
 use crate::llm::LlmError;
-use crate::llm::client::{Caller, Client};
+use crate::llm::client::{Caller, Client, Model};
 use rayon::prelude::*;
 use serde_json::Value;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -30,23 +30,19 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Agents in front of the arm of this name.
+    /// Agents that are in front of no arm yet; `models` are the behaviour's own and then that of each role.
     pub fn new(
         stage: Arc<Stage>,
         client: Arc<Client>,
-        model: &str,
+        models: Vec<Arc<Model>>,
         roles: Arc<[Role]>,
-        arm: &str,
         reflection_threshold: f32,
-    ) -> Result<Actor, LlmError> {
-        let arm: Arc<str> = arm.into();
-        let mut callers = vec![Caller { model: client.model(model)?, arm: arm.clone() }];
-        for role in roles.iter() {
-            callers.push(Caller { model: client.model(&role.model)?, arm: arm.clone() });
-        }
+    ) -> Actor {
+        let arm: Arc<str> = "".into();
+        let callers = models.into_iter().map(|model| Caller { model, arm: arm.clone() }).collect();
         let (sender, arrivals) = channel();
         let arrivals = Mutex::new(arrivals);
-        Ok(Actor { stage, client, roles, callers, arm, reflection_threshold, sender, arrivals })
+        Actor { stage, client, roles, callers, arm, reflection_threshold, sender, arrivals }
     }
 
     /// Who answers for this agent.
@@ -69,16 +65,11 @@ impl Actor {
         let answer = |(visit, asked): (&Visit<'_>, Result<Asked, SceneError>)| match asked {
             Ok(Asked { request, n_forgotten }) => {
                 let (caller, client) = (self.caller(visit).clone(), self.client.clone());
-                let (agent, n_slots, sender) = (visit.profile.agent, visit.items.len(), self.sender.clone());
-                let shape = request.shape.clone();
+                let (agent, n_slots) = (visit.profile.agent, visit.items.len());
+                let promise = Promise(Some(self.sender.clone()));
                 let work = async move {
-                    let read = |text: &str| match &shape {
-                        Some(shape) => shape.read(text),
-                        None => Err("no reply was expected".to_owned()),
-                    };
-                    let said = client.converse(&caller, request, read).await;
-                    // Nobody listens any more only where the run has been given up.
-                    let _ = sender.send(arrival(task, agent, said, |said| mean(said, n_slots)));
+                    let said = client.converse(&caller, request).await;
+                    promise.keep(arrival(task, agent, said, |said| mean(said, n_slots)));
                 };
                 if let Err(error) = self.client.spawn(work) {
                     let _ = self.sender.send(Err(error));
@@ -88,6 +79,27 @@ impl Actor {
             Err(error) => Answer::Now(Err(StepFailure { step: task.name(), cause: error.to_string() })),
         };
         visits.iter().zip(asked).map(answer).collect()
+    }
+}
+
+/// Something that will arrive, whatever happens: a conversation that breaks off stops the run instead of
+/// leaving the world waiting for it.
+struct Promise(Option<Sender<Result<Arrival, LlmError>>>);
+
+impl Promise {
+    fn keep(mut self, arrival: Result<Arrival, LlmError>) {
+        if let Some(sender) = self.0.take() {
+            // Nobody listens any more only where the run has been given up.
+            let _ = sender.send(arrival);
+        }
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if let Some(sender) = self.0.take() {
+            let _ = sender.send(Err(LlmError::Stop("a conversation broke off".to_owned())));
+        }
     }
 }
 
@@ -169,22 +181,34 @@ impl Behavior for Actor {
     }
 
     fn in_arm(&self, arm: &str) -> Option<Arc<dyn Behavior>> {
-        let (sender, arrivals) = channel();
-        let callers =
-            self.callers.iter().map(|caller| Caller { model: caller.model.clone(), arm: arm.into() });
-        Some(Arc::new(Actor {
-            stage: self.stage.clone(),
-            client: self.client.clone(),
-            roles: self.roles.clone(),
-            callers: callers.collect(),
-            arm: arm.into(),
-            reflection_threshold: self.reflection_threshold,
-            sender,
-            arrivals: Mutex::new(arrivals),
-        }))
+        let models = self.callers.iter().map(|caller| caller.model.clone()).collect();
+        let (stage, client, roles) = (self.stage.clone(), self.client.clone(), self.roles.clone());
+        let mut actor = Actor::new(stage, client, models, roles, self.reflection_threshold);
+        actor.arm = arm.into();
+        actor.callers.iter_mut().for_each(|caller| caller.arm = actor.arm.clone());
+        Some(Arc::new(actor))
     }
 
     fn remark(&self) -> String {
         self.client.remark()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_that_breaks_off_is_an_arrival_too() {
+        let (sender, arrivals) = channel();
+        drop(Promise(Some(sender.clone())));
+        let kept = Arrival {
+            agent: AgentId(3),
+            answer: Arrived::Decision(Ok(Decision { goes_on: true, text: "".into() })),
+        };
+        Promise(Some(sender)).keep(Ok(kept.clone()));
+        assert!(arrivals.recv().expect("an arrival").is_err_and(|error| error.stops_run()));
+        assert_eq!(arrivals.recv().expect("another"), Ok(kept));
+        assert!(arrivals.recv().is_err(), "one each");
     }
 }

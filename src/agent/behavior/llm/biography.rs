@@ -47,12 +47,7 @@ pub fn write(
             .map_err(|error| BehaviorError::BadInput(format!("prompt template: {error}")))?;
         let (client, caller, sender) = (setting.llm.clone(), caller.clone(), sender.clone());
         setting.llm.spawn(async move {
-            let shape = request.shape.clone();
-            let read = |text: &str| match &shape {
-                Some(shape) => shape.read(text),
-                None => Err("no reply was expected".to_owned()),
-            };
-            let said = client.converse(&caller, request, read).await;
+            let said = client.converse(&caller, request).await;
             // Nobody listens any more only where the work has been given up.
             let _ = sender.send((user, said));
         })?;

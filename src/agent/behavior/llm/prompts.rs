@@ -70,6 +70,10 @@ struct PromptFile {
     templates: Templates,
 }
 
+/// The names of the templates, in the order of a session.
+const TEMPLATES: [&str; 9] =
+    ["system", "profile", "memory", "page", "decide", "reflect", "interview", "taste_system", "taste"];
+
 /// Prompts ready to be filled in.
 #[derive(Clone, Debug)]
 pub struct Prompts {
@@ -85,7 +89,26 @@ impl Prompts {
         let file: PromptFile = params::parse(name, &table)?;
         let environment = environment(name, &file.templates)?;
         let item_words = item_words.unwrap_or_else(|| file.item_words.clone());
-        Ok(Prompts { file: Arc::new(file), environment: Arc::new(environment), item_words })
+        let prompts = Prompts { file: Arc::new(file), environment: Arc::new(environment), item_words };
+        prompts.try_out(name)?;
+        Ok(prompts)
+    }
+
+    /// Fills in every template once with all that any of them is given, so that one that asks for more is told
+    /// before an agent meets it.
+    fn try_out(&self, name: &str) -> Result<(), Complaint> {
+        let item = context! { slot => 1, title => "x", genres => "x", mean_rating => "3.0", summary => "x" };
+        let all = context! {
+            decides_with_page => true, text_chars => 1, activity => "x", diversity => "x", conformity => "x",
+            taste => "x", memories => ["x"], page => 1, pages_max => 1, items => [item], ratings => ["x"],
+        };
+        for template in TEMPLATES {
+            self.fill(template, all.clone()).map_err(|error| Complaint::WrongType {
+                path: format!("{name}.templates.{template}"),
+                problem: error.to_string(),
+            })?;
+        }
+        Ok(())
     }
 
     /// What the set is, in words.
@@ -125,18 +148,18 @@ impl Prompts {
 fn environment(name: &str, templates: &Templates) -> Result<Environment<'static>, Complaint> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    let all = [
-        ("system", &templates.system),
-        ("profile", &templates.profile),
-        ("memory", &templates.memory),
-        ("page", &templates.page),
-        ("decide", &templates.decide),
-        ("reflect", &templates.reflect),
-        ("interview", &templates.interview),
-        ("taste_system", &templates.taste_system),
-        ("taste", &templates.taste),
+    let texts = [
+        &templates.system,
+        &templates.profile,
+        &templates.memory,
+        &templates.page,
+        &templates.decide,
+        &templates.reflect,
+        &templates.interview,
+        &templates.taste_system,
+        &templates.taste,
     ];
-    for (template, text) in all {
+    for (template, text) in TEMPLATES.into_iter().zip(texts) {
         environment.add_template_owned(template, text.clone()).map_err(|error| Complaint::WrongType {
             path: format!("{name}.templates.{template}"),
             problem: error.to_string(),
@@ -159,5 +182,13 @@ mod tests {
         assert!(!with_page.expect("filled in").contains("Task decide"));
         assert!(prompts.fill("system", context! {}).is_err(), "a value is missing");
         assert!(Prompts::named("behavior.prompts", "veiwer", None).is_err());
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("own.toml");
+        let shipped = SHIPPED[0].1;
+        std::fs::write(&path, shipped.replace("after page {{ page }} of", "after {{ pgae }} of"))
+            .expect("written");
+        let own = path.to_string_lossy();
+        let complaint = Prompts::named("behavior.prompts", &own, None).expect_err("there is no pgae");
+        assert!(complaint.to_string().contains("own.toml.templates.decide"), "{complaint}");
     }
 }

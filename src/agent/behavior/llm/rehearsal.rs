@@ -8,8 +8,7 @@ use crate::agent::behavior::{
     Answer, Behavior, Decision, Interview, Reaction, Reflection, Step, StepFailure, Visit,
 };
 use crate::event::Text;
-use crate::llm::client::Model;
-use crate::llm::client::prompt_tokens;
+use crate::llm::client::{Model, prompt_tokens};
 use crate::llm::{ChatRequest, Usage};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +21,8 @@ const USUAL_TEXT: &str = "It was much as I had hoped, warm and easy to follow, t
 pub struct Tally {
     /// Calls.
     pub n_calls: u64,
-    /// Tokens; cached are those that the same agent's call before began with, or any call's rules.
+    /// Tokens; cached are those that the same agent's call before began with too, or another agent's where it is
+    /// the first.
     pub usage: Usage,
     /// A few requests as they would be sent.
     pub samples: Vec<ChatRequest>,
@@ -61,7 +61,7 @@ impl Rehearsal {
         Rehearsal { stage, roles, models, arm, inner, reflection_threshold, tallies, last }
     }
 
-    fn count(&self, task: Task, visit: &Visit<'_>, reply: &str) -> Result<u32, StepFailure> {
+    fn count(&self, task: Task, visit: &Visit<'_>, reply: &str) -> Result<(), StepFailure> {
         let role = role_of(&self.roles, &self.arm, visit.profile, self.stage.streams);
         let model = &self.models[role.map_or(0, |role| role + 1)];
         let asked = self.stage.ask(task, visit, model.backend());
@@ -82,7 +82,7 @@ impl Rehearsal {
         if tally.samples.len() < N_SAMPLES {
             tally.samples.push(asked.request);
         }
-        Ok(asked.n_forgotten)
+        Ok(())
     }
 
     /// The inner behaviour's answers, each counted with the reply it would have been.
@@ -97,7 +97,7 @@ impl Rehearsal {
             let Answer::Now(step) = answer else { return answer };
             let step: Step<T> = step.and_then(|mut value| {
                 let reply = said(&mut value);
-                self.count(task, visit, &reply).map(|_| value)
+                self.count(task, visit, &reply).map(|()| value)
             });
             Answer::Now(step)
         };
