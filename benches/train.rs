@@ -46,16 +46,11 @@ fn epochs(c: &mut Criterion) {
             items: &none,
             genres: &none,
             has_ratings: false,
+            user_profiles: None,
         };
         group.bench_function(kind, |b| {
             b.iter(|| {
-                let mut context = FitContext {
-                    streams: Streams::new(1),
-                    round: 0,
-                    progress: &Quiet,
-                    curve: Vec::new(),
-                    checkpoint_dir: None,
-                };
+                let mut context = FitContext::plain(Streams::new(1), &Quiet);
                 black_box(trainer.fit(&training, &mut context).expect("a fit"))
             });
         });

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use windtunnel::event::Event;
 use windtunnel::event::read::{DenseIds, for_each_session};
 use windtunnel::event::write::{EventWriter, RawIds};
-use windtunnel::experiment::fit::fit;
 use windtunnel::experiment::prepare::Prepared;
 use windtunnel::id::{AgentId, ItemId};
 use windtunnel::llm::client::Client;
@@ -53,9 +52,10 @@ fn world(c: &mut Criterion) {
     let scenario = Scenario::parse(Path::new("bench.toml"), SCENARIO, &[]).expect("a valid scenario");
     let prepared =
         Prepared::new(&scenario, Path::new("."), &Client::none(), &Quiet).expect("a synthetic world");
-    let (model, _) =
-        fit(&prepared.dataset, &prepared.split, &scenario.arms[0], prepared.streams, 0, None, &Quiet)
-            .expect("popular fits");
+    let (model, _) = prepared
+        .workshop(&scenario.arms, None, &Quiet)
+        .fit(&prepared.split, &scenario.arms[0], 0)
+        .expect("popular fits");
     let rules = SessionRules {
         items_per_page: 4,
         max_pages: 5,

@@ -21,6 +21,8 @@ pub mod scenario;
 
 pub mod dataset;
 
+pub mod encoder;
+
 pub mod recommender;
 
 pub mod llm;

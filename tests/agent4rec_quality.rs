@@ -73,14 +73,9 @@ impl Split {
             items: &vocabulary,
             genres: &vocabulary,
             has_ratings: false,
+            user_profiles: None,
         };
-        let mut context = FitContext {
-            streams: Streams::new(1),
-            round: 0,
-            progress: &Quiet,
-            curve: Vec::new(),
-            checkpoint_dir: None,
-        };
+        let mut context = FitContext::plain(Streams::new(1), &Quiet);
         trainer.fit(&training, &mut context).expect("a fit")
     }
 

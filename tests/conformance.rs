@@ -11,7 +11,7 @@ use windtunnel::dataset::{Interaction, Interactions, Item, Vocabulary};
 use windtunnel::id::{ItemId, UserId};
 use windtunnel::progress::Quiet;
 use windtunnel::recommender::{
-    ALL, Feedback, FitContext, Needs, Ranked, Recommender, RecommenderKind, Request, Training,
+    ALL, Feedback, FitContext, Needs, Ranked, Recommender, RecommenderKind, Request, Surroundings, Training,
 };
 use windtunnel::rng::{Purpose, Streams};
 
@@ -114,14 +114,9 @@ impl World {
             items: &self.items,
             genres: &self.genres,
             has_ratings: false,
+            user_profiles: None,
         };
-        let mut context = FitContext {
-            streams: Streams::new(42),
-            round: 0,
-            progress: &Quiet,
-            curve: Vec::new(),
-            checkpoint_dir: None,
-        };
+        let mut context = FitContext::plain(Streams::new(42), &Quiet);
         trainer.fit(&training, &mut context).expect("a fit of the toy world")
     }
 
@@ -318,7 +313,7 @@ fn a_saved_model_answers_like_the_one_it_was() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let model = world.fit(kind, "");
         model.save(dir.path()).expect("saved");
-        let loaded = kind.load(dir.path()).expect("loaded");
+        let loaded = kind.load(dir.path(), &Surroundings::plain()).expect("loaded");
         assert_eq!(model.adapts_in_session(), loaded.adapts_in_session(), "{}", kind.name());
         let requests = world.requests();
         assert_eq!(
@@ -336,18 +331,18 @@ fn a_damaged_model_is_refused_not_believed() {
     for kind in kinds() {
         let model = world.fit(kind, "");
         let dir = tempfile::tempdir().expect("a temporary folder");
-        assert!(kind.load(dir.path()).is_err(), "{}: an empty folder", kind.name());
+        assert!(kind.load(dir.path(), &Surroundings::plain()).is_err(), "{}: an empty folder", kind.name());
         model.save(dir.path()).expect("saved");
         for path in files(dir.path()) {
             let whole = std::fs::read(&path).expect("read");
             for len in [0, whole.len() / 2, whole.len() - 2] {
                 std::fs::write(&path, &whole[..len]).expect("written");
                 let place = format!("{}: {} cut to {len} bytes", kind.name(), path.display());
-                assert!(kind.load(dir.path()).is_err(), "{place}");
+                assert!(kind.load(dir.path(), &Surroundings::plain()).is_err(), "{place}");
             }
             std::fs::write(&path, &whole).expect("written");
         }
-        assert!(kind.load(dir.path()).is_ok(), "{}: whole again", kind.name());
+        assert!(kind.load(dir.path(), &Surroundings::plain()).is_ok(), "{}: whole again", kind.name());
     }
 }
 
@@ -359,7 +354,7 @@ fn an_altered_model_never_panics() {
         world.fit(kind, "").save(dir.path()).expect("saved");
         small.fit(kind, "").save(other.path()).expect("saved");
         let try_it = || {
-            if let Ok(model) = kind.load(dir.path()) {
+            if let Ok(model) = kind.load(dir.path(), &Surroundings::plain()) {
                 // Whatever it says now, it must say something or refuse.
                 let _ = model.recommend(&world.requests());
             }
@@ -435,14 +430,9 @@ fn an_empty_world_is_answered_or_refused_but_never_a_panic() {
                 items: &world.items,
                 genres: &world.genres,
                 has_ratings: false,
+                user_profiles: None,
             };
-            let mut context = FitContext {
-                streams: Streams::new(1),
-                round: 0,
-                progress: &Quiet,
-                curve: Vec::new(),
-                checkpoint_dir: None,
-            };
+            let mut context = FitContext::plain(Streams::new(1), &Quiet);
             if let Ok(model) = trainer.fit(&training, &mut context) {
                 let request = world.request(0, 2);
                 let lists = answer(&*model, &[request]);

@@ -54,15 +54,10 @@ fn main() {
         items: &vocabulary,
         genres: &vocabulary,
         has_ratings: false,
+        user_profiles: None,
     };
     let laps = Laps(Mutex::new(Vec::new()));
-    let mut context = FitContext {
-        streams: Streams::new(1),
-        round: 0,
-        progress: &laps,
-        curve: Vec::new(),
-        checkpoint_dir: None,
-    };
+    let mut context = FitContext::plain(Streams::new(1), &laps);
     let model = trainer.fit(&training, &mut context).expect("a fit");
     let laps = laps.0.into_inner().expect("no panic while held");
     // The first epoch also pays for setting up.

@@ -1,7 +1,7 @@
 //! `windtunnel list`: what a scenario can name.
 
 use super::{CliError, print};
-use crate::{agent::behavior, dataset, llm, metric, recommender};
+use crate::{agent::behavior, dataset, encoder, llm, metric, recommender};
 use clap::{Args, ValueEnum};
 use recommender::Needs;
 
@@ -23,6 +23,8 @@ enum What {
     Datasets,
     /// Backends of language models
     Backends,
+    /// Ways from text to vectors
+    Encoders,
     /// Metrics
     Metrics,
 }
@@ -38,6 +40,9 @@ pub fn run(arguments: &Arguments) -> Result<(), CliError> {
             dataset::ALL.iter().map(|k| entry(k.name(), k.about(), &k.params_schema())).collect()
         }
         What::Backends => llm::ALL.iter().map(|k| entry(k.name(), k.about(), &k.params_schema())).collect(),
+        What::Encoders => {
+            encoder::ALL.iter().map(|k| entry(k.name(), k.about(), &k.params_schema())).collect()
+        }
         What::Metrics => metric::ALL.iter().map(|k| format!("{:24} {}\n", k.name(), k.about())).collect(),
     };
     print(&text)
@@ -49,6 +54,7 @@ fn recommender_entry(kind: &dyn recommender::RecommenderKind) -> String {
         Needs::Nothing => "nothing",
         Needs::Interactions => "interactions",
         Needs::Text => "item text",
+        Needs::Llm => "a language model's judgement of another arm's lists",
         Needs::Foreign => "something outside this process",
     };
     let feedback = if about.folds_in { "can follow a session" } else { "needs a refit to follow a session" };

@@ -247,6 +247,7 @@ impl Assembly {
             rating_range,
             published_split: None,
             published_personas: None,
+            user_profiles: None,
             truth: None,
             observed: None,
             load_report: self.report,
@@ -307,6 +308,7 @@ impl Assembly {
             genres: ids,
             summary: text.summary.filter(|summary| !summary.is_empty()),
             mean_rating: text.mean_rating,
+            profile: None,
         }
     }
 }

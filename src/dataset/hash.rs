@@ -59,7 +59,7 @@ impl Canon {
 
 impl Dataset {
     /// SHA-256 over the canonical form, in lower-case hex: ids, interactions, item texts, user
-    /// attributes, published split and personas, and observed truth. Not the source's name nor what reading cost, so
+    /// attributes, published split and personas, written profiles, and observed truth. Not the source's name nor what reading cost, so
     /// the same data hash alike in every file format; and not a synthetic world's truth.
     pub fn content_hash(&self) -> String {
         let mut canon = Canon(Sha256::new());
@@ -74,6 +74,10 @@ impl Dataset {
             item.genres.iter().for_each(|genre| canon.u64(genre.idx()));
             canon.option(item.summary.as_deref(), Canon::text);
             canon.option(item.mean_rating, Canon::f32);
+            if let Some(profile) = &item.profile {
+                canon.text("profile");
+                canon.text(profile);
+            }
         }
         canon.u64(self.user_attributes.len());
         for attribute in &self.user_attributes {
@@ -98,6 +102,10 @@ impl Dataset {
                 persona.taste.iter().for_each(|sentence| c.text(sentence));
             }
         });
+        if let Some(profiles) = &self.user_profiles {
+            canon.text("user profiles");
+            profiles.iter().for_each(|profile| canon.option(profile.as_deref(), Canon::text));
+        }
         if let Some(observed) = &self.observed {
             canon.text("observed");
             canon.u64(observed.matrix.nnz());

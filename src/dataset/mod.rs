@@ -56,6 +56,9 @@ pub struct Item {
     pub genres: Vec<GenreId>,
     /// A sentence or two about it, where known.
     pub summary: Option<String>,
+    /// For whom it is and why, as a language model wrote it (`windtunnel items build`), where a scenario names such
+    /// a file.
+    pub profile: Option<String>,
     /// The mean rating its source publishes, where the ratings themselves are not in the data.
     pub mean_rating: Option<f32>,
 }
@@ -197,6 +200,9 @@ pub struct Dataset {
     pub published_split: Option<Split>,
     /// Personas that come with the data, one a user.
     pub published_personas: Option<Vec<PublishedPersona>>,
+    /// What a language model wrote of each user's taste (`windtunnel users build`), in `UserId` order, where a
+    /// scenario names such a file.
+    pub user_profiles: Option<Vec<Option<String>>>,
     /// The truth behind a synthetic world.
     pub truth: Option<LatentTruth>,
     /// True ratings that no recommender may learn from, where the source has such.

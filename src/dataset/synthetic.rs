@@ -135,6 +135,7 @@ impl Source for Params {
             rating_range: Some((1.0, 5.0)),
             published_split: None,
             published_personas: None,
+            user_profiles: None,
             truth: Some(truth),
             observed: None,
         })
@@ -227,7 +228,7 @@ impl Works {
                 year: Some(year as u16),
                 genres: genres.iter().map(|&g| GenreId(g as u16)).collect(),
                 summary: Some(summary),
-                mean_rating: None,
+                ..Item::default()
             });
         }
         works.popularity = by_rank(&appeal, params.popularity_exponent);

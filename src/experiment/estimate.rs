@@ -3,7 +3,6 @@
 //! deciding by the choice model; only models in this process are tried out, for their speed. Must not
 //! write a run folder.
 
-use super::fit::fit;
 use super::prepare::Prepared;
 use super::{RunError, RunOptions, WRONG_BEHAVIOR, tunnel, wrong_behavior};
 use crate::agent::behavior::choice::Choice;
@@ -83,7 +82,7 @@ fn rehearse(
     let mut rows = Vec::new();
     for arm in &scenario.arms {
         let (model, _) =
-            fit(&prepared.dataset, &prepared.split, arm, prepared.streams, 0, None, options.progress)?;
+            prepared.workshop(&scenario.arms, None, options.progress).fit(&prepared.split, arm, 0)?;
         let rehearsal = scenario.behavior.rehearse(&setting, inner.clone())?;
         let (behavior, tallies) = rehearsal.ok_or_else(|| wrong_behavior(scenario, WRONG_BEHAVIOR))?;
         let mut tunnel = tunnel(scenario, &prepared, model.into(), prepared.known.clone(), 0);

@@ -1,7 +1,7 @@
 //! Offline evaluation of a scenario's arms: fit or load, rank, measure against what was held
 //! out, and write the same tables a run writes. Must not know agents or the world.
 
-use super::fit::{fit, training};
+use super::fit::{Workshop, training};
 use super::folder::RunFolder;
 use super::{RunError, RunOptions, prepare, tables};
 use crate::dataset::{Dataset, DatasetError, Interactions, Split};
@@ -21,8 +21,17 @@ pub fn run(scenario: &Scenario, options: &RunOptions<'_>) -> Result<Tables, RunE
     let (dataset, split) = prepare::load(scenario, options.base_dir, options.progress)?;
     let stored = stored_candidates(scenario, &dataset, options.base_dir)?;
     let mut measured: Vec<(&str, Vec<Measured>)> = Vec::new();
+    let llm = super::client(scenario, options);
+    let workshop = Workshop {
+        arms: &scenario.arms,
+        dataset: &dataset,
+        streams,
+        around: &super::surroundings(scenario, options.base_dir, &llm),
+        checkpoints: options.checkpoints,
+        progress: options.progress,
+    };
     for arm in &scenario.arms {
-        let (model, _) = fit(&dataset, &split, arm, streams, 0, options.checkpoints, options.progress)?;
+        let (model, _) = workshop.fit(&split, arm, 0)?;
         let section = &scenario.file.evaluation;
         let cutoffs: Vec<usize> = section.cutoffs.iter().map(|&n| n as usize).collect();
         let candidates = match section.candidates {

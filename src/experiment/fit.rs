@@ -5,7 +5,8 @@ use super::RunError;
 use super::folder::ModelFolder;
 use crate::dataset::{Dataset, Split};
 use crate::progress::Progress;
-use crate::recommender::{CurvePoint, FitContext, RecommendError, Recommender, Training};
+use crate::recommender::{CurvePoint, FitContext, RecommendError, Recommender};
+use crate::recommender::{Surroundings, Training, Wrapped};
 use crate::rng::Streams;
 use crate::scenario::Arm;
 use serde::{Deserialize, Serialize};
@@ -47,36 +48,62 @@ pub fn training<'a>(dataset: &'a Dataset, split: &'a Split) -> Training<'a> {
         items: &dataset.items,
         genres: &dataset.genres,
         has_ratings: dataset.rating_range.is_some(),
+        user_profiles: dataset.user_profiles.as_deref(),
     }
 }
 
-/// Fits the arm on this split, or loads its model; with it comes its learning curve.
-pub fn fit(
-    dataset: &Dataset,
-    split: &Split,
-    arm: &Arm,
-    streams: Streams,
-    round: u32,
-    checkpoints: Option<&Path>,
-    progress: &dyn Progress,
-) -> Result<(Box<dyn Recommender>, Vec<CurvePoint>), RunError> {
-    let failed = |source| RunError::Recommend { arm: arm.name.clone(), source };
-    if let Some(dir) = &arm.model {
-        return Ok((load(dataset, split, arm, dir).map_err(failed)?, Vec::new()));
+/// What fitting the arms of a scenario takes.
+pub struct Workshop<'a> {
+    /// All arms: one may wrap another.
+    pub arms: &'a [Arm],
+    /// The data.
+    pub dataset: &'a Dataset,
+    /// The run's randomness.
+    pub streams: Streams,
+    /// Encoders and language models.
+    pub around: &'a Surroundings,
+    /// Where training may leave checkpoints.
+    pub checkpoints: Option<&'a Path>,
+    /// Where progress goes.
+    pub progress: &'a dyn Progress,
+}
+
+/// A fitted model and its learning curve.
+pub type Fitted = (Box<dyn Recommender>, Vec<CurvePoint>);
+
+impl Workshop<'_> {
+    /// Fits the arm on this split, or loads its model.
+    pub fn fit(&self, split: &Split, arm: &Arm, round: u32) -> Result<Fitted, RunError> {
+        let failed = |source| RunError::Recommend { arm: arm.name.clone(), source };
+        if let Some(dir) = &arm.model {
+            return Ok((load(self, split, arm, dir).map_err(failed)?, Vec::new()));
+        }
+        let inner = arm.trainer.wraps().and_then(|name| self.arms.iter().find(|other| other.name == name));
+        let wrapped = match inner {
+            Some(inner) => Some(Wrapped { kind: inner.kind, model: self.fit(split, inner, round)?.0.into() }),
+            None => None,
+        };
+        let checkpoint_dir = self.checkpoints.map(|dir| dir.join(&arm.name));
+        if let Some(path) = &checkpoint_dir {
+            std::fs::create_dir_all(path).map_err(|source| RunError::Io { path: path.clone(), source })?;
+        }
+        let mut context = FitContext {
+            around: self.around.clone(),
+            arm: &arm.name,
+            wrapped,
+            round,
+            checkpoint_dir,
+            ..FitContext::plain(self.streams, self.progress)
+        };
+        self.progress.begin(&format!("fit {}", arm.name), 0);
+        let fitted = arm.trainer.fit(&training(self.dataset, split), &mut context);
+        self.progress.end();
+        Ok((fitted.map_err(failed)?, context.curve))
     }
-    let checkpoint_dir = checkpoints.map(|dir| dir.join(&arm.name));
-    if let Some(path) = &checkpoint_dir {
-        std::fs::create_dir_all(path).map_err(|source| RunError::Io { path: path.clone(), source })?;
-    }
-    let mut context = FitContext { streams, round, progress, curve: Vec::new(), checkpoint_dir };
-    progress.begin(&format!("fit {}", arm.name), 0);
-    let fitted = arm.trainer.fit(&training(dataset, split), &mut context);
-    progress.end();
-    Ok((fitted.map_err(failed)?, context.curve))
 }
 
 fn load(
-    dataset: &Dataset,
+    workshop: &Workshop<'_>,
     split: &Split,
     arm: &Arm,
     dir: &Path,
@@ -88,7 +115,7 @@ fn load(
     if fitted_on.kind != arm.kind.name() {
         return Err(bad(format!("kind is {:?}, the arm expects {:?}", fitted_on.kind, arm.kind.name())));
     }
-    let hash = dataset.content_hash();
+    let hash = workshop.dataset.content_hash();
     if fitted_on.dataset_hash != hash {
         return Err(bad(format!("fitted on dataset {}, this one is {hash}", fitted_on.dataset_hash)));
     }
@@ -96,7 +123,7 @@ fn load(
         let problem = "fitted on another split of this dataset; use the seed and [split] it was fitted with";
         return Err(bad(problem.to_owned()));
     }
-    arm.kind.load(dir)
+    arm.kind.load(dir, workshop.around)
 }
 
 /// Fits every arm of a scenario and saves each model in a folder of its own below `out`.
@@ -106,7 +133,15 @@ pub fn fit_and_save(
 ) -> Result<Vec<std::path::PathBuf>, RunError> {
     let (dataset, split) = super::prepare::load(scenario, options.base_dir, options.progress)?;
     let dataset_hash = dataset.content_hash();
-    let streams = Streams::new(scenario.file.seed);
+    let llm = super::client(scenario, options);
+    let workshop = Workshop {
+        arms: &scenario.arms,
+        dataset: &dataset,
+        streams: Streams::new(scenario.file.seed),
+        around: &super::surroundings(scenario, options.base_dir, &llm),
+        checkpoints: options.checkpoints,
+        progress: options.progress,
+    };
     let mut saved = Vec::new();
     // Every folder first: nothing is fitted for a place that is taken.
     let folders: Result<Vec<ModelFolder>, RunError> = scenario
@@ -115,7 +150,7 @@ pub fn fit_and_save(
         .map(|arm| ModelFolder::create(&options.out.join(&arm.name), options.force))
         .collect();
     for (arm, folder) in scenario.arms.iter().zip(folders?) {
-        let (model, _) = fit(&dataset, &split, arm, streams, 0, options.checkpoints, options.progress)?;
+        let (model, _) = workshop.fit(&split, arm, 0)?;
         let fitted_on = FittedOn {
             kind: arm.kind.name().to_owned(),
             dataset_hash: dataset_hash.clone(),

@@ -62,7 +62,8 @@ pub fn of(scenario: &Scenario, prepared: &Prepared, arms: Vec<(ArmInfo, Failures
         power: file.statistics.power,
         timings: clock.timings,
         failures,
-        llm: llm_usage(scenario, &prepared.llm.ledger()),
+        encodings: prepared.around.encoders.reports(),
+        llm: llm_usage(scenario, &prepared.around.llm.ledger()),
         ..Manifest::default()
     };
     manifest.to_json()

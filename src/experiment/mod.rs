@@ -19,12 +19,14 @@ pub use simulate::tunnel;
 use crate::agent::behavior::BehaviorError;
 use crate::agent::taste::TasteError;
 use crate::dataset::DatasetError;
+use crate::encoder::cache;
+use crate::encoder::library::Encoders;
 use crate::event::EventError;
 use crate::llm::client::{Client, TapePlace};
 use crate::llm::tape::{self, TapeMode};
 use crate::metric::subjects::SubjectsError;
 use crate::progress::Progress;
-use crate::recommender::RecommendError;
+use crate::recommender::{RecommendError, Surroundings};
 use crate::report::ReportError;
 use crate::scenario::Scenario;
 use folder::RunFolder;
@@ -155,6 +157,12 @@ pub fn client(scenario: &Scenario, options: &RunOptions<'_>) -> Arc<Client> {
     Client::new(scenario.llm.clone(), options.base_dir, Some(TapePlace { path, mode: options.tape }))
 }
 
+/// What the scenario's recommenders find around them.
+pub fn surroundings(scenario: &Scenario, base_dir: &Path, llm: &Arc<Client>) -> Surroundings {
+    let encoders = Encoders::new(scenario.encoders.clone(), base_dir, cache::default_dir());
+    Surroundings { encoders, llm: llm.clone() }
+}
+
 /// Runs a scenario into a folder. On success the folder is complete and its path is in `options.out`.
 pub fn run(scenario: &Scenario, options: &RunOptions<'_>) -> Result<(), RunError> {
     run_with(scenario, &client(scenario, options), options)
@@ -175,7 +183,7 @@ fn stages(scenario: &Scenario, llm: &Arc<Client>, options: &RunOptions<'_>) -> R
     // Every arm is fitted or loaded before the folder is touched: bad input costs no earlier run.
     let mut first = Vec::new();
     for arm in &scenario.arms {
-        first.push(simulate::first_fit(&prepared, arm, options, &mut clock)?);
+        first.push(simulate::first_fit(scenario, &prepared, arm, options, &mut clock)?);
     }
     let folder = RunFolder::create(options.out, options.force)?;
     folder.write("scenario.toml", scenario_text(scenario).as_bytes())?;

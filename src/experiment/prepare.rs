@@ -2,6 +2,7 @@
 //! Must not know any recommender.
 
 use super::RunError;
+use super::fit::Workshop;
 use crate::agent::behavior::{Behavior, BehaviorError, Setting};
 use crate::agent::facts::Facts;
 use crate::agent::profile::{self, Agents};
@@ -11,9 +12,10 @@ use crate::id::{ItemId, UserId};
 use crate::llm::client::Client;
 use crate::metric::{AgentRecord, Catalogue, CatalogueItem, Population};
 use crate::progress::Progress;
+use crate::recommender::Surroundings;
 use crate::rng::Streams;
-use crate::scenario::Scenario;
 use crate::scenario::file::{Candidates, SessionSection, SplitPart};
+use crate::scenario::{Arm, Scenario};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,8 +43,8 @@ pub struct Prepared {
     pub evidence: Interactions,
     /// Where relative paths of the scenario start.
     pub base_dir: PathBuf,
-    /// The way to language models.
-    pub llm: Arc<Client>,
+    /// Encoders, and the way to language models.
+    pub around: Surroundings,
     /// What each person is never shown.
     pub known: Arc<Interactions>,
     /// What is held out of each person.
@@ -126,7 +128,7 @@ impl Prepared {
             behavior,
             evidence,
             base_dir: base_dir.to_owned(),
-            llm: llm.clone(),
+            around: super::surroundings(scenario, base_dir, llm),
             agents,
             split,
             dataset,
@@ -135,6 +137,23 @@ impl Prepared {
 }
 
 impl Prepared {
+    /// What fitting these arms takes.
+    pub fn workshop<'a>(
+        &'a self,
+        arms: &'a [Arm],
+        checkpoints: Option<&'a Path>,
+        progress: &'a dyn Progress,
+    ) -> Workshop<'a> {
+        Workshop {
+            arms,
+            dataset: &self.dataset,
+            streams: self.streams,
+            around: &self.around,
+            checkpoints,
+            progress,
+        }
+    }
+
     /// The world as a behaviour finds it, with this luck.
     pub fn setting(&self, scenario: &Scenario, luck: Streams) -> Setting<'_> {
         Setting {
@@ -147,7 +166,7 @@ impl Prepared {
             known: &self.known,
             items_per_page: scenario.file.session.items_per_page as usize,
             base_dir: &self.base_dir,
-            llm: self.llm.clone(),
+            llm: self.around.llm.clone(),
         }
     }
 

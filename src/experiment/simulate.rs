@@ -1,7 +1,6 @@
 //! One arm through all its rounds: fit, simulate, log; from the second round on it is refitted
 //! on what its own agents did. Must not know other arms.
 
-use super::fit::fit;
 use super::folder::RunFolder;
 use super::manifest::Clock;
 use super::prepare::{Prepared, never_shown};
@@ -27,15 +26,17 @@ pub struct Fitted {
 
 /// Fits or loads an arm for the first round.
 pub fn first_fit(
+    scenario: &Scenario,
     prepared: &Prepared,
     arm: &Arm,
     options: &RunOptions<'_>,
     clock: &mut Clock,
 ) -> Result<Fitted, RunError> {
-    fitted(prepared, arm, &prepared.split, 0, options, clock)
+    fitted(&scenario.arms, prepared, arm, &prepared.split, 0, options, clock)
 }
 
 fn fitted(
+    arms: &[Arm],
     prepared: &Prepared,
     arm: &Arm,
     split: &Split,
@@ -44,9 +45,8 @@ fn fitted(
     clock: &mut Clock,
 ) -> Result<Fitted, RunError> {
     let started = Instant::now();
-    let (dataset, streams) = (&prepared.dataset, prepared.streams);
-    let (recommender, curve) =
-        fit(dataset, split, arm, streams, round, options.checkpoints, options.progress)?;
+    let workshop = prepared.workshop(arms, options.checkpoints, options.progress);
+    let (recommender, curve) = workshop.fit(split, arm, round)?;
     clock.lap(&format!("fit {}", arm.name));
     let info = FitInfo { round, seconds: started.elapsed().as_secs_f64(), curve };
     Ok(Fitted { recommender, info })
@@ -77,7 +77,7 @@ pub fn arm(
     for round in 0..scenario.file.rounds {
         let model = match first.take() {
             Some(model) => model,
-            None => fitted(prepared, arm, &split, round, options, clock)?,
+            None => fitted(&scenario.arms, prepared, arm, &split, round, options, clock)?,
         };
         info.fits.push(model.info);
         let mut tunnel = tunnel(scenario, prepared, model.recommender.into(), known, round);

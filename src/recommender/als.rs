@@ -25,8 +25,8 @@ use super::dense::{Matrix, dot};
 use super::factors::Factors;
 use super::history::History;
 use super::{
-    About, CurvePoint, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request,
-    Trainer, Training, model_file,
+    About, ColdItems, CurvePoint, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind,
+    Request, Surroundings, Trainer, Training, model_file,
 };
 use crate::rng::Purpose;
 use crate::scenario::params::{self, Complaint};
@@ -103,6 +103,7 @@ impl RecommenderKind for Als {
             source: "Hu, Koren and Volinsky, ICDM 2008; Takács, Pilászy and Tikk, RecSys 2011",
             needs: Needs::Interactions,
             folds_in: true,
+            cold_items: ColdItems::Unknown,
         }
     }
 
@@ -120,7 +121,7 @@ impl RecommenderKind for Als {
         Ok(Box::new(params))
     }
 
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
+    fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
         let params: Params = model_file::read_header(dir, NAME)?;
         let factors = Factors::load(dir)?;
         let history = History::load(dir, factors.items().n_rows)?;
@@ -354,10 +355,10 @@ mod tests {
             items: &vocabulary,
             genres: &vocabulary,
             has_ratings: false,
+            user_profiles: None,
         };
         let streams = Streams::new(1);
-        let mut context =
-            FitContext { streams, round: 0, progress: &Quiet, curve: Vec::new(), checkpoint_dir: None };
+        let mut context = FitContext::plain(streams, &Quiet);
         params.fit(&training, &mut context).expect("a fit");
         context.curve.iter().map(|point| point.value).collect()
     }

@@ -21,8 +21,8 @@ use super::cholesky;
 use super::history::History;
 use super::rank::rank_rows;
 use super::{
-    About, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request, Trainer,
-    Training, model_file,
+    About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request,
+    Surroundings, Trainer, Training, model_file,
 };
 use crate::recommender::dense::Matrix;
 use crate::scenario::params::{self, Complaint};
@@ -68,6 +68,7 @@ impl RecommenderKind for Ease {
             source: "Steck, Embarrassingly Shallow Autoencoders for Sparse Data, WWW 2019",
             needs: Needs::Interactions,
             folds_in: true,
+            cold_items: ColdItems::Unknown,
         }
     }
 
@@ -82,7 +83,7 @@ impl RecommenderKind for Ease {
         Ok(Box::new(params))
     }
 
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
+    fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
         let (params, n_items): (Params, usize) = model_file::read_header(dir, NAME)?;
         let path = dir.join("weights.npy");
         let weights = model_file::read_matrix(&path)?;

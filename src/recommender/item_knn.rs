@@ -24,8 +24,8 @@
 use super::history::{History, rest_by_popularity};
 use super::rank::{TopN, keep_best, rank_rows};
 use super::{
-    About, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request, Trainer,
-    Training, model_file,
+    About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request,
+    Surroundings, Trainer, Training, model_file,
 };
 use crate::scenario::params::{self, Complaint};
 use rayon::prelude::*;
@@ -75,6 +75,7 @@ impl RecommenderKind for ItemKnn {
             source: "Deshpande and Karypis, ACM TOIS 22(1), 2004",
             needs: Needs::Interactions,
             folds_in: true,
+            cold_items: ColdItems::Unknown,
         }
     }
 
@@ -90,7 +91,7 @@ impl RecommenderKind for ItemKnn {
         Ok(Box::new(params))
     }
 
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
+    fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
         let (params, n_items): (Params, usize) = model_file::read_header(dir, NAME)?;
         model_file::check_n_items(dir, n_items)?;
         let similar = Similar::load(dir, n_items)?;

@@ -21,7 +21,9 @@ use super::training::negatives::Seen;
 use super::training::schedule::{Learner, Schedule, run};
 use super::training::spmm::SparseRows;
 use super::training::validation::Holdout;
-use super::{About, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind};
+use super::{
+    About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
+};
 use super::{Request, Trainer, Training, model_file};
 use crate::dataset::sparse::Csr;
 use crate::rng::Streams;
@@ -114,6 +116,7 @@ impl RecommenderKind for LightGcn {
             source: "He et al., SIGIR 2020",
             needs: Needs::Interactions,
             folds_in: false,
+            cold_items: ColdItems::Unknown,
         }
     }
 
@@ -127,7 +130,7 @@ impl RecommenderKind for LightGcn {
         Ok(Box::new(params))
     }
 
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
+    fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
         let params = model_file::read_header(dir, NAME)?;
         Ok(Box::new(FittedLightGcn { params, factors: Factors::load(dir)? }))
     }

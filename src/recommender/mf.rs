@@ -19,7 +19,9 @@ use super::training::negatives::Seen;
 use super::training::schedule::{Learner, Schedule, run};
 use super::training::sgd::{Objective, Step, descend};
 use super::training::validation::Holdout;
-use super::{About, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind};
+use super::{
+    About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
+};
 use super::{Request, Trainer, Training, model_file};
 use crate::dataset::sparse::Csr;
 use crate::scenario::params::{self, Complaint, within};
@@ -113,6 +115,7 @@ impl RecommenderKind for Mf {
             source: "BPR: Rendle et al., UAI 2009",
             needs: Needs::Interactions,
             folds_in: false,
+            cold_items: ColdItems::Unknown,
         }
     }
 
@@ -126,7 +129,7 @@ impl RecommenderKind for Mf {
         Ok(Box::new(params))
     }
 
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
+    fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
         let params = model_file::read_header(dir, NAME)?;
         Ok(Box::new(FittedMf { params, factors: Factors::load(dir)? }))
     }

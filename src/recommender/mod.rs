@@ -29,11 +29,16 @@ pub mod random;
 pub mod user_knn;
 
 use crate::dataset::{Interactions, Item, Vocabulary};
+use crate::encoder::EncodeError;
+use crate::encoder::library::Encoders;
 use crate::id::{ItemId, UserId};
+use crate::llm::LlmError;
+use crate::llm::client::Client;
 use crate::progress::Progress;
 use crate::rng::Streams;
 use crate::scenario::params::Complaint;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a recommender may learn from.
 #[derive(Clone, Copy)]
@@ -52,6 +57,8 @@ pub struct Training<'a> {
     pub genres: &'a Vocabulary,
     /// Whether ratings mean more than the fact of interaction.
     pub has_ratings: bool,
+    /// What a language model wrote of each user from their training interactions, where there is such text.
+    pub user_profiles: Option<&'a [Option<String>]>,
 }
 
 impl Training<'_> {
@@ -77,8 +84,39 @@ pub struct CurvePoint {
     pub value: f64,
 }
 
+/// What recommenders find around them, at fitting and at loading.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// How text becomes vectors.
+    pub encoders: Arc<Encoders>,
+    /// The way to language models.
+    pub llm: Arc<Client>,
+}
+
+impl Surroundings {
+    /// The default encoder and no language model.
+    pub fn plain() -> Self {
+        Surroundings { encoders: Encoders::plain(), llm: Client::none() }
+    }
+}
+
+/// A fitted recommender inside another that reorders what it ranks.
+#[derive(Clone)]
+pub struct Wrapped {
+    /// What it is.
+    pub kind: &'static dyn RecommenderKind,
+    /// The model.
+    pub model: Arc<dyn Recommender>,
+}
+
 /// The surroundings of one fit.
 pub struct FitContext<'a> {
+    /// Encoders and language models.
+    pub around: Surroundings,
+    /// Under which name calls of language models are booked: the arm's.
+    pub arm: &'a str,
+    /// The fitted model of the arm that [`Trainer::wraps`] names.
+    pub wrapped: Option<Wrapped>,
     /// Randomness of this fit.
     pub streams: Streams,
     /// Feedback round, from 0: part of every random key.
@@ -89,6 +127,22 @@ pub struct FitContext<'a> {
     pub curve: Vec<CurvePoint>,
     /// Where checkpoints may be written.
     pub checkpoint_dir: Option<PathBuf>,
+}
+
+impl<'a> FitContext<'a> {
+    /// A fit of the first round with nothing around it.
+    pub fn plain(streams: Streams, progress: &'a dyn Progress) -> Self {
+        FitContext {
+            around: Surroundings::plain(),
+            arm: "",
+            wrapped: None,
+            streams,
+            round: 0,
+            progress,
+            curve: Vec::new(),
+            checkpoint_dir: None,
+        }
+    }
 }
 
 /// What a user did with one item in the running session, oldest first in a request.
@@ -170,6 +224,21 @@ pub trait Trainer: Send + Sync {
         training: &Training<'_>,
         context: &mut FitContext<'_>,
     ) -> Result<Box<dyn Recommender>, RecommendError>;
+
+    /// The encoder it needs, by its name in the scenario.
+    fn encoder(&self) -> Option<&str> {
+        None
+    }
+
+    /// The language model it asks, likewise.
+    fn llm(&self) -> Option<&str> {
+        None
+    }
+
+    /// The arm whose lists it reorders, likewise.
+    fn wraps(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// What a recommender's author tells its users.
@@ -183,6 +252,17 @@ pub struct About {
     pub needs: Needs,
     /// Whether in-session feedback changes its next page without a refit.
     pub folds_in: bool,
+    /// What it makes of items that nobody has in training.
+    pub cold_items: ColdItems,
+}
+
+/// What a recommender makes of items that nobody has in training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColdItems {
+    /// It ranks them as well as it can: by their text, or as it ranks any other.
+    Ranked,
+    /// It knows items by who has them, and of these it knows nothing.
+    Unknown,
 }
 
 /// What a recommender learns from.
@@ -192,8 +272,10 @@ pub enum Needs {
     Nothing,
     /// Interactions (collaborative filtering).
     Interactions,
-    /// Item text.
+    /// Item text, and interactions to learn what to make of it.
     Text,
+    /// A language model, and an arm whose lists it reorders.
+    Llm,
     /// Something outside this process.
     Foreign,
 }
@@ -209,7 +291,7 @@ pub trait RecommenderKind: Sync {
     /// Checks the hyper-parameters found at the dotted path `at` (the key `kind` already removed).
     fn check(&self, at: &str, params: &toml::Table) -> Result<Box<dyn Trainer>, Complaint>;
     /// Reads what [`Recommender::save`] wrote.
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError>;
+    fn load(&self, dir: &Path, around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError>;
 }
 
 /// Every recommender, in alphabetical order.
@@ -271,6 +353,12 @@ pub enum RecommendError {
         /// What is missing.
         problem: String,
     },
+    /// Item text could not be turned into vectors.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A language model cannot be used.
+    #[error(transparent)]
+    Llm(#[from] LlmError),
     /// A recommender outside this process did not even answer a greeting.
     #[error("{recommender} cannot be used: {cause}")]
     ForeignStart {

@@ -20,7 +20,9 @@ use super::training::init::padded;
 use super::training::negatives::shuffle;
 use super::training::schedule::{Learner, Schedule, run};
 use super::training::validation::Holdout;
-use super::{About, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind};
+use super::{
+    About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
+};
 use super::{Request, Trainer, Training};
 use crate::dataset::sparse::Csr;
 use crate::rng::{Purpose, Streams};
@@ -127,6 +129,7 @@ impl RecommenderKind for MultVae {
             source: "Liang et al., Variational Autoencoders for Collaborative Filtering, WWW 2018",
             needs: Needs::Interactions,
             folds_in: true,
+            cold_items: ColdItems::Unknown,
         }
     }
 
@@ -140,7 +143,7 @@ impl RecommenderKind for MultVae {
         Ok(Box::new(params))
     }
 
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
+    fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
         let (params, n_items): (MultVaeParams, u32) = model_file::read_header(dir, NAME)?;
         let path = dir.join("model.json");
         params.check("model").map_err(|complaint| model_file::bad(&path, complaint.to_string()))?;

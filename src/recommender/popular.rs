@@ -7,8 +7,8 @@
 
 use super::rank::{TopN, top_n};
 use super::{
-    About, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request, Trainer,
-    Training, model_file,
+    About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request,
+    Surroundings, Trainer, Training, model_file,
 };
 use crate::dataset::Interactions;
 use crate::id::UserId;
@@ -54,6 +54,7 @@ impl RecommenderKind for Popular {
             source: "the usual baseline",
             needs: Needs::Interactions,
             folds_in: false,
+            cold_items: ColdItems::Unknown,
         }
     }
 
@@ -67,7 +68,7 @@ impl RecommenderKind for Popular {
         Ok(Box::new(params))
     }
 
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
+    fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
         let (params, n_items): (Params, usize) = model_file::read_header(dir, NAME)?;
         let counts = model_file::read_vector(&dir.join("counts.npy"), n_items)?;
         Ok(Box::new(Fitted::new(params, counts)))

@@ -7,8 +7,8 @@
 
 use super::rank::rank_rows;
 use super::{
-    About, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request, Trainer,
-    Training, model_file,
+    About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request,
+    Surroundings, Trainer, Training, model_file,
 };
 use crate::rng::{Purpose, Streams};
 use crate::scenario::params::{self, Complaint};
@@ -45,6 +45,7 @@ impl RecommenderKind for Random {
             source: "the usual floor",
             needs: Needs::Nothing,
             folds_in: false,
+            cold_items: ColdItems::Ranked,
         }
     }
 
@@ -57,7 +58,7 @@ impl RecommenderKind for Random {
         Ok(Box::new(Params {}))
     }
 
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
+    fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
         let fitted: Fitted = model_file::read_header(dir, NAME)?;
         model_file::check_n_items(dir, fitted.n_items as usize)?;
         Ok(Box::new(fitted))

@@ -21,8 +21,8 @@
 use super::history::{History, rest_by_popularity};
 use super::rank::{TopN, rank_rows};
 use super::{
-    About, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request, Trainer,
-    Training, model_file,
+    About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request,
+    Surroundings, Trainer, Training, model_file,
 };
 use crate::scenario::params::{self, Complaint};
 use schemars::JsonSchema;
@@ -65,6 +65,7 @@ impl RecommenderKind for UserKnn {
             source: "Herlocker, Konstan, Borchers and Riedl, SIGIR 1999",
             needs: Needs::Interactions,
             folds_in: true,
+            cold_items: ColdItems::Unknown,
         }
     }
 
@@ -80,7 +81,7 @@ impl RecommenderKind for UserKnn {
         Ok(Box::new(params))
     }
 
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
+    fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
         let (params, n_items): (Params, usize) = model_file::read_header(dir, NAME)?;
         Ok(Box::new(Fitted::new(params, History::load(dir, n_items)?)))
     }

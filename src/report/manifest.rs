@@ -3,6 +3,7 @@
 //! The only file of a run folder that may hold timings. Reading is lenient: what is
 //! missing or of another shape is left at its default, so that old runs stay readable.
 
+use crate::encoder::library::EncodingReport;
 use crate::recommender::CurvePoint;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,8 @@ pub struct Manifest {
     pub timings: Vec<Timing>,
     /// What failed, by step and cause.
     pub failures: Vec<FailureInfo>,
+    /// How text became vectors.
+    pub encodings: Vec<EncodingReport>,
     /// What language models used, by arm and model.
     pub llm: Vec<LlmUsage>,
 }
@@ -193,6 +196,7 @@ impl Default for Manifest {
             power: 0.8,
             timings: Vec::new(),
             failures: Vec::new(),
+            encodings: Vec::new(),
             llm: Vec::new(),
         }
     }

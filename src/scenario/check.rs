@@ -44,7 +44,9 @@ pub fn check(table: &Table) -> Result<Scenario, Vec<Complaint>> {
     let behavior = sink.plugin(table, "behavior", "kind", &file.behavior, check_behavior);
     file.llm = sink.llm_section(table);
     let models = sink.models(&mut file.llm);
+    let encoders = sink.encoders(table, &mut file.encoders);
     let arms = sink.arms(table);
+    sink.arms_name_what_there_is(&arms, &encoders, &models);
     sink.refits(file.rounds, &arms);
     let named = table.get("arms").and_then(Value::as_table).into_iter().flat_map(Table::keys);
     sink.complaints.extend(file.statistics.complaints("statistics", named.map(String::as_str)));
@@ -64,7 +66,7 @@ pub fn check(table: &Table) -> Result<Scenario, Vec<Complaint>> {
                 budget: file.llm.budget,
                 models,
             });
-            Ok(Scenario { file, source, behavior, llm, arms })
+            Ok(Scenario { file, source, behavior, llm, encoders: Arc::new(encoders), arms })
         }
         _ => Err(sink.complaints),
     }
@@ -80,6 +82,7 @@ fn top_level(table: &Table, sink: &mut Sink) -> ScenarioFile {
         "world",
         "behavior",
         "llm",
+        "encoders",
         "arms",
         "statistics",
         "evaluation",
@@ -129,13 +132,13 @@ fn top_level(table: &Table, sink: &mut Sink) -> ScenarioFile {
 
 /// Where complaints gather.
 #[derive(Default)]
-struct Sink {
-    complaints: Vec<Complaint>,
+pub(super) struct Sink {
+    pub(super) complaints: Vec<Complaint>,
 }
 
 impl Sink {
     /// The value, or its complaint noted.
-    fn note<T>(&mut self, result: Result<T, Complaint>) -> Option<T> {
+    pub(super) fn note<T>(&mut self, result: Result<T, Complaint>) -> Option<T> {
         result.map_err(|complaint| self.complaints.push(complaint)).ok()
     }
 
@@ -226,7 +229,7 @@ impl Sink {
         self.named(section, at, name_key, default.get(name_key), check)
     }
 
-    fn named<T>(
+    pub(super) fn named<T>(
         &mut self,
         section: &Table,
         at: &str,
@@ -363,7 +366,7 @@ impl Sink {
     }
 }
 
-type Checked<T> = Result<(T, schemars::Schema), Complaint>;
+pub(super) type Checked<T> = Result<(T, schemars::Schema), Complaint>;
 
 fn check_source(at: &str, name: &str, params: &Table) -> Checked<Box<dyn Source>> {
     let kind = dataset::kind(name).ok_or_else(|| {

@@ -42,6 +42,10 @@ pub struct ScenarioFile {
     pub behavior: Table,
     /// The language models that agents and recommenders may ask.
     pub llm: LlmSection,
+    /// How text becomes vectors, by name: `kind`, `text` (the template of an item's text), `missing`, and that encoder's
+    /// settings. The one called `default` serves whoever names none.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub encoders: Table,
     /// The recommenders under test, by name: `kind` and that recommender's hyper-parameters.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub arms: Table,
@@ -69,6 +73,7 @@ impl Default for ScenarioFile {
             world: WorldSection::default(),
             behavior: named("kind", "choice"),
             llm: LlmSection::default(),
+            encoders: Table::new(),
             arms: Table::new(),
             statistics: StatsParams::default(),
             evaluation: EvaluationSection::default(),

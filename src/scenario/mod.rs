@@ -4,6 +4,7 @@
 //! again. Nothing here may read data or fit models.
 
 pub mod check;
+mod encoders;
 pub mod file;
 pub mod overrides;
 pub mod params;
@@ -12,6 +13,7 @@ pub mod schema;
 
 use crate::agent::behavior::BehaviorPlan;
 use crate::dataset::Source;
+use crate::encoder::library::EncoderSpec;
 use crate::llm::plan::LlmPlan;
 use crate::recommender::{RecommenderKind, Trainer};
 pub use file::ScenarioFile;
@@ -29,6 +31,8 @@ pub struct Scenario {
     pub behavior: Box<dyn BehaviorPlan>,
     /// The language models.
     pub llm: Arc<LlmPlan>,
+    /// How text becomes vectors.
+    pub encoders: Arc<Vec<EncoderSpec>>,
     /// The recommenders under test, in the order of the file.
     pub arms: Vec<Arm>,
 }

@@ -2,7 +2,7 @@
 //! parameters of every plug-in put in where they belong.
 
 use super::file::ScenarioFile;
-use crate::{agent::behavior, dataset, llm, recommender};
+use crate::{agent::behavior, dataset, encoder, llm, recommender};
 use serde_json::{Map, Value, json};
 
 /// The schema.
@@ -22,6 +22,10 @@ pub fn schema() -> Value {
     let backends: Vec<(&str, &str, schemars::Schema)> =
         llm::ALL.iter().map(|k| (k.name(), k.about(), k.params_schema())).collect();
     let model_of_language = one_of("backend", backends, None, &mut definitions);
+    let encoders: Vec<(&str, &str, schemars::Schema)> =
+        encoder::ALL.iter().map(|k| (k.name(), k.about(), k.params_schema())).collect();
+    let text = json!({"type": "string", "description": "template of an item's text"});
+    let encoder = one_of("kind", encoders, Some(("text", text)), &mut definitions);
     if let Some(models) = root.pointer_mut("/$defs/LlmSection/properties/models") {
         *models = json!({
             "type": "object",
@@ -32,6 +36,14 @@ pub fn schema() -> Value {
     if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("dataset".to_owned(), dataset);
         properties.insert("behavior".to_owned(), behavior);
+        properties.insert(
+            "encoders".to_owned(),
+            json!({
+                "type": "object",
+                "description": "how text becomes vectors, by name",
+                "additionalProperties": encoder,
+            }),
+        );
         properties.insert(
             "arms".to_owned(),
             json!({

@@ -34,7 +34,7 @@ use crate::event::EventError;
 use crate::event::Session;
 use crate::experiment::folder::RunFolder;
 use crate::experiment::prepare::Prepared;
-use crate::experiment::{RunError, fit, scenario_text};
+use crate::experiment::{RunError, scenario_text};
 use crate::llm::client::Client;
 use crate::metric::subjects::SubjectsError;
 use crate::progress::Progress;
@@ -334,7 +334,8 @@ fn against(
     arms: &[&Arm],
     options: &ValidateOptions<'_>,
 ) -> Result<(Comparison, Realism), ValidateError> {
-    let Likeliest { arm, recommender, reference, pages_alike } = likeliest(path, prepared, arms, options)?;
+    let Likeliest { arm, recommender, reference, pages_alike } =
+        likeliest(path, prepared, &scenario.arms, arms, options)?;
     let reference = reference.half(options.half, options.deal, prepared);
     if reference.sessions.is_empty() {
         return Err(ValidateError::reference(path, "nobody is left in this half"));
@@ -373,13 +374,14 @@ struct Likeliest<'a> {
 fn likeliest<'a>(
     path: &Path,
     prepared: &Prepared,
+    all: &[Arm],
     arms: &[&'a Arm],
     options: &ValidateOptions<'_>,
 ) -> Result<Likeliest<'a>, ValidateError> {
     let mut best: Option<Likeliest<'a>> = None;
     for arm in arms {
-        let (dataset, split, streams) = (&prepared.dataset, &prepared.split, prepared.streams);
-        let (model, _) = fit::fit(dataset, split, arm, streams, 0, options.checkpoints, options.progress)?;
+        let workshop = prepared.workshop(all, options.checkpoints, options.progress);
+        let (model, _) = workshop.fit(&prepared.split, arm, 0)?;
         let recommender: Arc<dyn Recommender> = model.into();
         let reference = reference::read(path, prepared, &arm.name, recommender.as_ref())?;
         let pages_alike = reference::pages_alike(&reference.sessions, prepared, recommender.as_ref())?;

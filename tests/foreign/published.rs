@@ -39,6 +39,7 @@ pub fn training<'a>(dataset: &'a Dataset, split: &'a Split) -> Training<'a> {
         items: &dataset.items,
         genres: &dataset.genres,
         has_ratings: false,
+        user_profiles: None,
     }
 }
 
@@ -53,13 +54,7 @@ fn published(folder: &Path, model: &str, more: &str, training: &Training<'_>) ->
 pub fn fit(kind: &str, params: &str, training: &Training<'_>) -> Box<dyn Recommender> {
     let kind = recommender::kind(kind).expect("in the list");
     let trainer = kind.check("arms.x", &params.parse().expect("test TOML")).expect("valid");
-    let mut context = FitContext {
-        streams: Streams::new(1),
-        round: 0,
-        progress: &Quiet,
-        curve: Vec::new(),
-        checkpoint_dir: None,
-    };
+    let mut context = FitContext::plain(Streams::new(1), &Quiet);
     trainer.fit(training, &mut context).expect("made for this dataset")
 }
 

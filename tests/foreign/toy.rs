@@ -56,14 +56,9 @@ impl World {
             items: &self.items,
             genres: &self.genres,
             has_ratings: true,
+            user_profiles: None,
         };
-        let mut context = FitContext {
-            streams: Streams::new(42),
-            round: 0,
-            progress: &Quiet,
-            curve: Vec::new(),
-            checkpoint_dir: None,
-        };
+        let mut context = FitContext::plain(Streams::new(42), &Quiet);
         check(kind, params).expect("valid parameters").fit(&training, &mut context)
     }
 

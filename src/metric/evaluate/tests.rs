@@ -72,6 +72,7 @@ impl Rest {
             items: &self.names,
             genres: &self.names,
             has_ratings: false,
+            user_profiles: None,
         }
     }
 }

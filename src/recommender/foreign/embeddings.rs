@@ -7,7 +7,9 @@
 
 use super::super::dense::{Matrix, dot};
 use super::super::factors::Factors;
-use super::super::{About, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind};
+use super::super::{
+    About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
+};
 use super::super::{Request, Trainer, Training, lightgcn, model_file};
 use super::{bad, require};
 use crate::dataset::Vocabulary;
@@ -78,6 +80,7 @@ impl RecommenderKind for Embeddings {
             source: "docs/foreign-recommenders.md",
             needs: Needs::Foreign,
             folds_in: false,
+            cold_items: ColdItems::Ranked,
         }
     }
 
@@ -93,7 +96,7 @@ impl RecommenderKind for Embeddings {
         Ok(Box::new(params))
     }
 
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
+    fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
         let params = model_file::read_header(dir, NAME)?;
         Ok(Box::new(Fitted { params, factors: Factors::load(dir)? }))
     }

@@ -3,7 +3,8 @@
 //! no longer needed. Redirects are not followed. Must not know what the messages say.
 
 use super::super::{
-    About, FitContext, Needs, RecommendError, Recommender, RecommenderKind, Trainer, Training,
+    About, ColdItems, FitContext, Needs, RecommendError, Recommender, RecommenderKind, Surroundings, Trainer,
+    Training,
 };
 use super::child::{Child, NoLine};
 use super::connected::{self, Common, Connect};
@@ -82,6 +83,7 @@ impl RecommenderKind for Http {
             source: "docs/foreign-recommenders.md",
             needs: Needs::Foreign,
             folds_in: true,
+            cold_items: ColdItems::Ranked,
         }
     }
 
@@ -108,7 +110,7 @@ impl RecommenderKind for Http {
         Ok(Box::new(params))
     }
 
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
+    fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
         connected::load::<HttpParams>(dir)
     }
 }

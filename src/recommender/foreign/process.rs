@@ -4,7 +4,8 @@
 //! Must not know what the lines say.
 
 use super::super::{
-    About, FitContext, Needs, RecommendError, Recommender, RecommenderKind, Trainer, Training,
+    About, ColdItems, FitContext, Needs, RecommendError, Recommender, RecommenderKind, Surroundings, Trainer,
+    Training,
 };
 use super::child::{Child, NoLine};
 use super::connected::{self, Common, Connect};
@@ -67,6 +68,7 @@ impl RecommenderKind for Process {
             source: "docs/foreign-recommenders.md",
             needs: Needs::Foreign,
             folds_in: true,
+            cold_items: ColdItems::Ranked,
         }
     }
 
@@ -87,7 +89,7 @@ impl RecommenderKind for Process {
         Ok(Box::new(params))
     }
 
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
+    fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
         connected::load::<ProcessParams>(dir)
     }
 }

@@ -5,7 +5,9 @@
 //! `ranking_file.rs`.
 
 use super::super::history::History;
-use super::super::{About, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind};
+use super::super::{
+    About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
+};
 use super::super::{Request, Trainer, Training, model_file};
 use super::ranking_file::{self, Lists};
 use super::remote::reciprocal_ranks;
@@ -58,6 +60,7 @@ impl RecommenderKind for Ranking {
             source: "docs/foreign-recommenders.md",
             needs: Needs::Foreign,
             folds_in: false,
+            cold_items: ColdItems::Ranked,
         }
     }
 
@@ -70,7 +73,7 @@ impl RecommenderKind for Ranking {
         Ok(Box::new(params::parse::<RankingParams>(at, table)?))
     }
 
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
+    fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
         let header: Header = model_file::read_header(dir, NAME)?;
         let n_items = header.n_items;
         let lists = Lists::load(dir, header.users.len(), n_items, header.has_scores)?;

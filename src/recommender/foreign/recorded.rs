@@ -2,7 +2,9 @@
 //! gets anything, and nobody more than the record holds. Of a record only what was shown is looked at,
 //! never what was made of it. Must not know how records are written: that is `event/recorded.rs`.
 
-use super::super::{About, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind};
+use super::super::{
+    About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
+};
 use super::super::{Request, Trainer, Training, model_file};
 use super::ranking_file::Lists;
 use super::remote::reciprocal_ranks;
@@ -42,6 +44,7 @@ impl RecommenderKind for Recorded {
             source: "docs/foreign-recommenders.md",
             needs: Needs::Foreign,
             folds_in: false,
+            cold_items: ColdItems::Ranked,
         }
     }
 
@@ -54,7 +57,7 @@ impl RecommenderKind for Recorded {
         Ok(Box::new(params::parse::<RecordedParams>(at, table)?))
     }
 
-    fn load(&self, dir: &Path) -> Result<Box<dyn Recommender>, RecommendError> {
+    fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
         let Header { params, users, items } = model_file::read_header(dir, NAME)?;
         let lists = Lists::load(dir, users.len(), items.len(), false)?;
         Ok(Box::new(Fitted { params, users, items, lists }))

@@ -212,11 +212,8 @@ mod tests {
         let fingerprint =
             Fingerprint { kind: "chain", params: params.to_owned(), train: &train, valid: &valid };
         let mut context = FitContext {
-            streams: Streams::new(1),
-            round: 0,
-            progress: &Quiet,
-            curve: Vec::new(),
             checkpoint_dir: dir.map(Path::to_owned),
+            ..FitContext::plain(Streams::new(1), &Quiet)
         };
         let mut chain = Chain { model: vec![0.0; 2], memory: vec![0.0], dies_in, recall };
         let schedule = Schedule { epochs: 20, eval_every: 2, patience: 3 };

@@ -57,13 +57,7 @@ pub fn try_fit(trainer: &dyn Trainer, n_threads: usize) -> Result<Fit, Recommend
 
 /// The surroundings of a fit.
 pub fn context() -> FitContext<'static> {
-    FitContext {
-        streams: Streams::new(1),
-        round: 0,
-        progress: &Quiet,
-        curve: Vec::new(),
-        checkpoint_dir: None,
-    }
+    FitContext::plain(Streams::new(1), &Quiet)
 }
 
 /// [`Learner::state`] holds all that an epoch depends on: a fresh learner given the state
@@ -90,6 +84,7 @@ fn fit_here(trainer: &dyn Trainer) -> Result<Fit, RecommendError> {
         items: &none,
         genres: &none,
         has_ratings: false,
+        user_profiles: None,
     };
     let mut context = context();
     let model = trainer.fit(&training, &mut context)?;

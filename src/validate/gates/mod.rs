@@ -16,7 +16,6 @@ use super::ValidateError;
 use super::check::{Check, Group};
 use super::simulate::Stage;
 use crate::event::Session;
-use crate::experiment::fit;
 use crate::progress::Progress;
 use crate::recommender::{self, Recommender};
 use crate::report::estimate::{Estimate, Mean};
@@ -97,7 +96,8 @@ impl Arms {
     ) -> Result<Arms, ValidateError> {
         let fitted = |arm: &Arm| -> Result<FittedArm, ValidateError> {
             let p = stage.prepared;
-            let (model, _) = fit::fit(&p.dataset, &p.split, arm, p.streams, 0, checkpoints, progress)?;
+            let workshop = p.workshop(&stage.scenario.arms, checkpoints, progress);
+            let (model, _) = workshop.fit(&p.split, arm, 0)?;
             Ok(FittedArm { name: arm.name.clone(), recommender: model.into() })
         };
         let is = |arm: &Arm, kind: &str| arm.kind.name() == kind;

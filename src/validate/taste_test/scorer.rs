@@ -84,7 +84,7 @@ pub fn fit_baselines<'a>(
             recommender::kind(name).ok_or_else(|| bad(format!("no recommender is called {name:?}")))?;
         let trainer = kind.check("baseline", &toml::Table::new()).map_err(|c| bad(c.to_string()))?;
         let checkpoint_dir: Option<PathBuf> = None;
-        let mut context = FitContext { streams, round: 0, progress, curve: Vec::new(), checkpoint_dir };
+        let mut context = FitContext { checkpoint_dir, ..FitContext::plain(streams, progress) };
         progress.begin(&format!("fit {name}"), 0);
         let recommender = trainer.fit(&fit::training(dataset, split), &mut context);
         progress.end();

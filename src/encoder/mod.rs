@@ -1,0 +1,117 @@
+//! How text becomes vectors: the traits every encoder implements, and the list of all of them.
+//!
+//! An encoder turns entries (an id and a text) into rows of equal width. The [`library`] fills in
+//! the text [`template`], looks into the [`cache`], asks the encoder for what is not there, and
+//! checks what comes back. Nothing here may know recommenders or agents.
+
+pub mod cache;
+pub mod library;
+pub mod template;
+
+pub mod tfidf_svd;
+
+use crate::progress::Progress;
+use crate::recommender::dense::Matrix;
+use crate::scenario::params::Complaint;
+use std::path::{Path, PathBuf};
+
+/// One thing to encode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Its raw id.
+    pub id: &'a str,
+    /// What is said of it; never empty.
+    pub text: &'a str,
+}
+
+/// How far what an encoder gives for one text depends on others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// A text alone decides its vector, together with this description of the encoder (its
+    /// model's content and its settings): vectors can be kept and used again.
+    PerText(String),
+    /// Vectors depend on all entries together, or are looked up: nothing to keep.
+    WholeSet,
+}
+
+/// An encoder that is ready.
+pub trait Encoder: Send + Sync {
+    /// What decides a vector.
+    fn identity(&self) -> Identity;
+
+    /// One row an entry, in order, all of one width; any scale. The rows of a
+    /// [`Identity::PerText`] encoder must not depend on what else is in the batch.
+    fn encode(&self, entries: &[Entry<'_>], progress: &dyn Progress) -> Result<Matrix, EncodeError>;
+}
+
+/// Checked settings of an encoder.
+pub trait EncoderPlan: Send + Sync {
+    /// Loads what it needs; relative paths start at `base_dir`.
+    fn start(&self, base_dir: &Path) -> Result<Box<dyn Encoder>, EncodeError>;
+}
+
+/// A kind of encoder: one unit struct a file, one entry in [`ALL`].
+pub trait EncoderKind: Sync {
+    /// Its name in a scenario: `kind = "tfidf_svd"`.
+    fn name(&self) -> &'static str;
+    /// One line for `windtunnel list encoders`.
+    fn about(&self) -> &'static str;
+    /// JSON Schema of its settings.
+    fn params_schema(&self) -> schemars::Schema;
+    /// Checks the settings found at the dotted path `at` (the keys `kind` and `text` already removed).
+    fn check(&self, at: &str, params: &toml::Table) -> Result<Box<dyn EncoderPlan>, Complaint>;
+}
+
+/// Every encoder, in alphabetical order.
+pub static ALL: &[&dyn EncoderKind] = &[
+    // One a line, so that two branches that add one each can be merged.
+    &tfidf_svd::TfidfSvd,
+];
+
+/// The kind of this name.
+pub fn kind(name: &str) -> Option<&'static dyn EncoderKind> {
+    ALL.iter().copied().find(|kind| kind.name() == name)
+}
+
+/// Why text could not be encoded.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// A file could not be read or written.
+    #[error("cannot access {path}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file of vectors, a model or the cache is not what it should be.
+    #[error("{path}: {problem}")]
+    BadFile {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong and what was expected.
+        problem: String,
+    },
+    /// The encoder cannot work here or gave what cannot be used.
+    #[error("encoder {encoder}: {problem}")]
+    Failed {
+        /// Its name in the scenario, or its kind.
+        encoder: String,
+        /// What is wrong and what was expected.
+        problem: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoders_stand_in_alphabetical_order_under_distinct_names() {
+        let names: Vec<_> = ALL.iter().map(|kind| kind.name()).collect();
+        assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+        for name in names {
+            assert_eq!(kind(name).map(|k| k.name()), Some(name));
+        }
+    }
+}
