@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use windtunnel::id::ItemId;
 use windtunnel::recommender::dense::Matrix;
-use windtunnel::recommender::{self, Ranked, RecommendError, Recommender, Request, model_file};
+use windtunnel::recommender::{self, Ranked, RecommendError, Recommender, Request, Surroundings, model_file};
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
@@ -120,7 +120,7 @@ fn assert_round_trip(world: &World, kind: &str, model: Box<dyn Recommender>, fil
     model.save(saved.path()).expect("saved");
     files.close().expect("removed");
     let kind = recommender::kind(kind).expect("in the list");
-    let loaded = kind.load(saved.path()).expect("loaded");
+    let loaded = kind.load(saved.path(), &Surroundings::plain()).expect("loaded");
     let answers = |model: &dyn Recommender| model.recommend(&world.requests()).expect("answers");
     assert_eq!(answers(&*loaded), answers(&*model));
     for entry in std::fs::read_dir(saved.path()).expect("a folder") {
@@ -128,7 +128,11 @@ fn assert_round_trip(world: &World, kind: &str, model: Box<dyn Recommender>, fil
         let whole = std::fs::read(&path).expect("read");
         for len in [0, whole.len() / 2, whole.len() - 2] {
             std::fs::write(&path, &whole[..len]).expect("written");
-            assert!(kind.load(saved.path()).is_err(), "{} cut to {len} bytes", path.display());
+            assert!(
+                kind.load(saved.path(), &Surroundings::plain()).is_err(),
+                "{} cut to {len} bytes",
+                path.display()
+            );
         }
         std::fs::write(&path, whole).expect("written");
     }

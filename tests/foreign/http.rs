@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use windtunnel::recommender;
+use windtunnel::recommender::{self, Surroundings};
 
 /// What the server was sent: headers and body of every request.
 type Heard = Arc<Mutex<Vec<(String, Value)>>>;
@@ -241,7 +241,10 @@ fn a_server_can_be_started_saved_and_started_again() {
     let saved = tempfile::tempdir().expect("a temporary folder");
     model.save(saved.path()).expect("saved");
     drop(model);
-    let loaded = recommender::kind("http").expect("in the list").load(saved.path()).expect("greeted");
+    let loaded = recommender::kind("http")
+        .expect("in the list")
+        .load(saved.path(), &Surroundings::plain())
+        .expect("greeted");
     assert_eq!(items(&loaded.recommend(&world.requests()).expect("answers")), before);
 }
 

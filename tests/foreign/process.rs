@@ -3,7 +3,7 @@
 use super::toy::{FAULTS, N_USERS, Spoilt, World, assert_one_failure, check, in_order, items, python, root};
 use std::path::Path;
 use windtunnel::id::ItemId;
-use windtunnel::recommender::{self, Feedback, Request};
+use windtunnel::recommender::{self, Feedback, Request, Surroundings};
 
 /// Parameters of the faulty program; it leaves a mark in `dir/marks` at every start.
 fn faulty(python: &str, mode: &str, dir: &Path, more: &str) -> String {
@@ -164,7 +164,7 @@ fn a_saved_one_is_started_again_with_what_it_was_told() {
     model.save(saved.path()).expect("saved");
     drop(model);
     let kind = recommender::kind("process").expect("in the list");
-    let loaded = kind.load(saved.path()).expect("greeted");
+    let loaded = kind.load(saved.path(), &Surroundings::plain()).expect("greeted");
     assert!(loaded.adapts_in_session());
     assert_eq!(items(&loaded.recommend(&world.requests()).expect("answers")), in_order());
     assert_eq!(n_starts(dir.path()), 2);
@@ -172,7 +172,7 @@ fn a_saved_one_is_started_again_with_what_it_was_told() {
         let path = saved.path().join(file);
         let whole = std::fs::read(&path).expect("read");
         std::fs::write(&path, &whole[..whole.len() / 2]).expect("written");
-        assert!(kind.load(saved.path()).is_err(), "{file}");
+        assert!(kind.load(saved.path(), &Surroundings::plain()).is_err(), "{file}");
         std::fs::write(&path, whole).expect("written");
     }
 }
