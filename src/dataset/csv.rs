@@ -60,9 +60,9 @@ struct Params {
 /// Where item texts stand, and in which columns.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ItemParams {
+pub(super) struct ItemParams {
     /// The file, one item a row.
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// The byte between two cells.
     #[serde(default = "comma")]
     delimiter: String,
@@ -125,9 +125,7 @@ impl SourceKind for Csv {
     fn check(&self, at: &str, table: &toml::Table) -> Result<Box<dyn Source>, Complaint> {
         require_path(at, table, "the file of interactions")?;
         if let Some(toml::Value::Table(items)) = table.get("items") {
-            let at = format!("{at}.items");
-            require_path(&at, items, "the file of items")?;
-            params::parse::<ItemParams>(&at, items)?.check(&at)?;
+            ItemParams::checked(&format!("{at}.items"), items)?;
         }
         let params: Params = params::parse(at, table)?;
         params.check(at)?;
@@ -182,6 +180,13 @@ impl Params {
 }
 
 impl ItemParams {
+    /// The parameters found at the dotted path `at`.
+    pub(super) fn checked(at: &str, table: &toml::Table) -> Result<Self, Complaint> {
+        require_path(at, table, "the file of items")?;
+        let params: ItemParams = params::parse(at, table)?;
+        params.check(at).map(|()| params)
+    }
+
     fn check(&self, at: &str) -> Result<(), Complaint> {
         delimiter_byte(at, &self.delimiter)?;
         let columns = [
@@ -302,7 +307,13 @@ impl Params {
 }
 
 impl ItemParams {
-    fn read(&self, path: &Path, on_bad_row: OnBadRow, assembly: &mut Assembly) -> Result<(), DatasetError> {
+    /// Reads what the file tells about items.
+    pub(super) fn read(
+        &self,
+        path: &Path,
+        on_bad_row: OnBadRow,
+        assembly: &mut Assembly,
+    ) -> Result<(), DatasetError> {
         let mut table = Table::open(path, self.delimiter.as_bytes()[0], self.header)?;
         let id = place(&table, &self.id)?;
         let title = place_of(&table, self.title.as_ref())?;

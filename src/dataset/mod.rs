@@ -9,6 +9,7 @@ pub mod coat;
 pub mod csv;
 pub mod jester;
 pub mod movielens;
+pub mod sequences;
 pub mod synthetic;
 
 pub mod split;
@@ -341,6 +342,7 @@ pub static ALL: &[&dyn SourceKind] = &[
     &csv::Csv,
     &jester::Jester,
     &movielens::MovieLens,
+    &sequences::Sequences,
     &synthetic::Synthetic,
 ];
 

@@ -55,6 +55,15 @@ pub struct Encoded {
     pub report: EncodingReport,
 }
 
+impl Encoded {
+    /// SHA-256 of the vectors, in hex.
+    pub fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        self.vectors.data.iter().for_each(|x| hash.update(x.to_le_bytes()));
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 /// How an encoding went.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EncodingReport {

@@ -15,6 +15,7 @@ pub mod model_file;
 pub mod rank;
 pub mod training;
 
+pub mod alpharec;
 pub mod als;
 pub mod als_solve;
 pub mod ease;
@@ -26,11 +27,14 @@ pub mod mult_vae;
 pub mod mult_vae_network;
 pub mod popular;
 pub mod random;
+pub mod rlmrec;
+pub mod text_towers;
+pub mod two_tower;
 pub mod user_knn;
 
 use crate::dataset::{Interactions, Item, Vocabulary};
 use crate::encoder::EncodeError;
-use crate::encoder::library::Encoders;
+use crate::encoder::library::{Encoded, Encoders};
 use crate::id::{ItemId, UserId};
 use crate::llm::LlmError;
 use crate::llm::client::Client;
@@ -70,6 +74,16 @@ impl Training<'_> {
     /// Number of items.
     pub fn n_items(&self) -> usize {
         self.train.matrix.n_cols
+    }
+
+    /// One unit vector an item, by the encoder of this name.
+    pub fn item_vectors(
+        &self,
+        encoder: &str,
+        context: &FitContext<'_>,
+    ) -> Result<Arc<Encoded>, RecommendError> {
+        let encoders = &context.around.encoders;
+        Ok(encoders.items(encoder, self.items, self.catalogue, self.genres, context.progress)?)
     }
 }
 
@@ -297,6 +311,7 @@ pub trait RecommenderKind: Sync {
 /// Every recommender, in alphabetical order.
 pub static ALL: &[&dyn RecommenderKind] = &[
     // One a line, so that two branches that add one each can be merged.
+    &alpharec::AlphaRec,
     &als::Als,
     &ease::Ease,
     &foreign::embeddings::Embeddings,
@@ -310,6 +325,8 @@ pub static ALL: &[&dyn RecommenderKind] = &[
     &random::Random,
     &foreign::ranking::Ranking,
     &foreign::recorded::Recorded,
+    &rlmrec::RlmRec,
+    &two_tower::TwoTower,
     &user_knn::UserKnn,
 ];
 

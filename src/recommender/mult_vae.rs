@@ -14,7 +14,7 @@ use super::history::History;
 use super::model_file;
 use super::mult_vae_network::{Batch, Shape, Weights, Workspace};
 use super::rank::rank_blocks;
-use super::training::adam::{Moments, Rate};
+use super::training::adam::{Decay, Moments, Rate};
 use super::training::checkpoint::Fingerprint;
 use super::training::init::padded;
 use super::training::negatives::shuffle;
@@ -262,7 +262,7 @@ impl Learner for VaeLearner<'_> {
             let t = u64::from(epoch - 1) * n_batches as u64 + number as u64 + 1;
             let tables = self.weights.tables.iter_mut().zip(&self.gradients.tables);
             for (table, ((weights, gradient), moments)) in tables.zip(&mut self.moments).enumerate() {
-                let decay = if table % 2 == 0 { self.params.reg as f32 } else { 0.0 };
+                let decay = if table % 2 == 0 { Decay::L2(self.params.reg as f32) } else { Decay::None };
                 moments.step(weights, gradient, Rate::of_step(rate, t), decay);
             }
         }

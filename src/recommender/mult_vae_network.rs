@@ -17,12 +17,10 @@ use super::dense::{View, multiply};
 use super::training::CHUNKS;
 use super::training::activations::{softmax, tanh};
 use super::training::init::{TableKey, normal, padded, xavier_std};
+use super::training::layers::{column_sums, fill_rows, transposed_product};
 use super::training::spmm::SparseRows;
 use crate::rng::Streams;
 use rayon::prelude::*;
-
-/// Rows of a weight gradient that a thread computes at once.
-const PANEL: usize = 64;
 
 /// Sizes of the layers, padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,13 +130,6 @@ impl Weights {
         fill_rows(logits, b4);
         let weights = View::new(w4, n_items, hidden, hidden).t();
         multiply(logits, n_items, 1.0, 1.0, View::new(g, n_rows, hidden, hidden), weights);
-    }
-}
-
-/// Every row a copy of the bias.
-fn fill_rows(rows: &mut [f32], bias: &[f32]) {
-    if !bias.is_empty() {
-        rows.chunks_exact_mut(bias.len()).for_each(|row| row.copy_from_slice(bias));
     }
 }
 
@@ -328,30 +319,4 @@ fn latent_gradient(d_stats: &mut [f32], stats: &[f32], noise: &[f32], beta: f32)
 /// Multiplies by the derivative of tanh, given its values.
 fn back_through_tanh(gradient: &mut [f32], values: &[f32]) {
     gradient.iter_mut().zip(values).for_each(|(gradient, value)| *gradient *= 1.0 - value * value);
-}
-
-/// `to = aᵀ b` for two tables with the same rows, each given with its width.
-fn transposed_product(to: &mut [f32], a: (&[f32], usize), b: (&[f32], usize)) {
-    let ((a, a_width), (b, b_width)) = (a, b);
-    if a_width == 0 {
-        return;
-    }
-    let n_rows = a.len() / a_width;
-    to.par_chunks_mut(PANEL * b_width).enumerate().for_each(|(panel, to)| {
-        let start = panel * PANEL;
-        let width = to.len() / b_width;
-        let columns = View::new(&a[start.min(a.len())..], n_rows, width, a_width).t();
-        multiply(to, b_width, 0.0, 1.0, columns, View::new(b, n_rows, b_width, b_width));
-    });
-}
-
-/// The sum of every column, rows in order.
-fn column_sums(to: &mut [f32], rows: &[f32]) {
-    let width = to.len();
-    to.fill(0.0);
-    if width > 0 {
-        for row in rows.chunks_exact(width) {
-            to.iter_mut().zip(row).for_each(|(to, value)| *to += value);
-        }
-    }
 }

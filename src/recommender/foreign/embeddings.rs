@@ -7,10 +7,11 @@
 
 use super::super::dense::{Matrix, dot};
 use super::super::factors::Factors;
+use super::super::training::graph;
 use super::super::{
     About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
 };
-use super::super::{Request, Trainer, Training, lightgcn, model_file};
+use super::super::{Request, Trainer, Training, model_file};
 use super::{bad, require};
 use crate::dataset::Vocabulary;
 use crate::scenario::params::{self, Complaint};
@@ -131,8 +132,7 @@ impl Trainer for EmbeddingsParams {
             None => None,
         };
         if self.propagate_layers > 0 {
-            (users, items) =
-                lightgcn::propagated(&training.train.matrix, &users, &items, self.propagate_layers);
+            (users, items) = graph::propagated(&training.train.matrix, &users, &items, self.propagate_layers);
         }
         if self.similarity == Similarity::Cosine {
             normalise(&mut users);

@@ -1,7 +1,7 @@
 //! A small world with two tastes, to test training with. Must not be used outside tests.
 
 use super::schedule::Learner;
-use crate::dataset::{Interaction, Interactions, Vocabulary};
+use crate::dataset::{Interaction, Interactions, Item, Vocabulary};
 use crate::id::{ItemId, UserId};
 use crate::progress::Quiet;
 use crate::recommender::{CurvePoint, FitContext, RecommendError, Recommender, Request, Trainer, Training};
@@ -75,19 +75,9 @@ pub fn assert_resumes<L: Learner>(make: impl Fn() -> L) {
 
 fn fit_here(trainer: &dyn Trainer) -> Result<Fit, RecommendError> {
     let (train, valid) = interactions();
-    let none = Vocabulary::new();
-    let training = Training {
-        train: &train,
-        valid: &valid,
-        catalogue: &[],
-        users: &none,
-        items: &none,
-        genres: &none,
-        has_ratings: false,
-        user_profiles: None,
-    };
     let mut context = context();
-    let model = trainer.fit(&training, &mut context)?;
+    let world = World::new(&train, &valid);
+    let model = trainer.fit(&world.training(), &mut context)?;
     let dir = tempfile::tempdir().expect("a folder");
     model.save(dir.path())?;
     let files = std::fs::read_dir(dir.path()).expect("the folder").map(|entry| {
@@ -97,6 +87,62 @@ fn fit_here(trainer: &dyn Trainer) -> Result<Fit, RecommendError> {
     });
     let files = files.collect();
     Ok(Fit { share_of_own_taste: own_taste(&*model, &train), files, curve: context.curve, model })
+}
+
+/// All that belongs to a training set.
+pub struct World<'a> {
+    train: &'a Interactions,
+    valid: &'a Interactions,
+    catalogue: Vec<Item>,
+    users: Vocabulary,
+    items: Vocabulary,
+    genres: Vocabulary,
+}
+
+impl<'a> World<'a> {
+    /// What belongs to these interactions.
+    pub fn new(train: &'a Interactions, valid: &'a Interactions) -> Self {
+        let names = |n: usize| {
+            let mut names = Vocabulary::new();
+            (0..n).for_each(|id| _ = names.intern(&id.to_string()));
+            names
+        };
+        World {
+            train,
+            valid,
+            catalogue: (0..N_ITEMS as u32).map(item).collect(),
+            users: names(N_USERS),
+            items: names(N_ITEMS),
+            genres: Vocabulary::new(),
+        }
+    }
+
+    /// As a recommender sees it.
+    pub fn training(&self) -> Training<'_> {
+        Training {
+            train: self.train,
+            valid: self.valid,
+            catalogue: &self.catalogue,
+            users: &self.users,
+            items: &self.items,
+            genres: &self.genres,
+            has_ratings: false,
+            user_profiles: None,
+        }
+    }
+}
+
+/// An item whose two words stand in some other items of its parity and in no others.
+fn item(item: u32) -> Item {
+    const FIRST: [[&str; 6]; 2] = [
+        ["harbour", "lantern", "meadow", "orchard", "river", "valley"],
+        ["bridge", "crane", "factory", "market", "tower", "tunnel"],
+    ];
+    const SECOND: [[&str; 5]; 2] =
+        [["autumn", "dawn", "frost", "harvest", "thunder"], ["clock", "engine", "signal", "trolley", "wire"]];
+    let (parity, number) = ((item % 2) as usize, (item / 2) as usize);
+    let title = format!("{} {}", FIRST[parity][number % 6], SECOND[parity][number % 5]);
+    Item { title, ..Item::default() }
 }
 
 /// A request for the top of a user's list, training items excluded.
