@@ -59,6 +59,8 @@ pub enum Purpose {
     Persona = 26,
     /// Which agents a model plays, where it plays a share of them.
     Cast = 27,
+    /// Random projections inside encoders.
+    Encoding = 28,
     /// Folds, resampling and probe pages of a validation.
     Validation = 25,
 }

@@ -6,6 +6,7 @@
 
 pub mod cache;
 pub mod library;
+mod svd;
 pub mod template;
 
 pub mod tfidf_svd;
