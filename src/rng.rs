@@ -61,6 +61,8 @@ pub enum Purpose {
     Cast = 27,
     /// Folds, resampling and probe pages of a validation.
     Validation = 25,
+    /// Which items a split holds out whole.
+    ColdItems = 30,
 }
 
 /// The root of all randomness of one run.
