@@ -63,6 +63,8 @@ pub enum Purpose {
     Encoding = 28,
     /// Folds, resampling and probe pages of a validation.
     Validation = 25,
+    /// Which items a split holds out whole.
+    ColdItems = 30,
 }
 
 /// The root of all randomness of one run.

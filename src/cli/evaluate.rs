@@ -23,7 +23,24 @@ pub fn run(arguments: &Arguments, progress: Listener<'_>) -> Result<(), CliError
     let base_dir = base_dir()?;
     let options = arguments.common.options(&out, &base_dir, progress);
     let tables = evaluate::run(&scenario, &options).map_err(CliError::of_run)?;
-    print(&format!("{}\ntables: {}\n", table(&tables), out.display()))
+    print(&format!("{}\ntables: {}\n", self::tables(&tables), out.display()))
+}
+
+/// A table of the values over all items, and one a group of items where they were asked for.
+fn tables(tables: &Tables) -> String {
+    let group = |metric: &str| metric.split_once('.').map(|(_, group)| group.to_owned());
+    let mut groups: Vec<Option<String>> = Vec::new();
+    for row in &tables.metrics {
+        if !groups.contains(&group(&row.metric)) {
+            groups.push(group(&row.metric));
+        }
+    }
+    let of = |wanted: &Option<String>| {
+        let rows = tables.metrics.iter().filter(|row| group(&row.metric) == *wanted).cloned();
+        let title = wanted.as_ref().map_or(String::new(), |group| format!("\n{group} items\n"));
+        title + &table(&Tables { metrics: rows.collect(), comparisons: Vec::new() })
+    };
+    groups.iter().map(of).collect::<Vec<_>>().join("\n")
 }
 
 /// Arms down, metrics across.
@@ -40,7 +57,8 @@ fn table(tables: &Tables) -> String {
     }
     let width = arms.iter().map(|arm| arm.len()).max().unwrap_or(0).max(4);
     let mut text = format!("{:width$}", "arm");
-    metrics.iter().for_each(|metric| text.push_str(&format!("  {metric:>12}")));
+    let stem = |metric: &str| metric.split('.').next().unwrap_or_default().to_owned();
+    metrics.iter().for_each(|metric| text.push_str(&format!("  {:>12}", stem(metric))));
     for arm in arms {
         text.push_str(&format!("\n{arm:width$}"));
         for metric in &metrics {

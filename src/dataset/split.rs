@@ -25,6 +25,9 @@ pub struct SplitParams {
     /// 3 for `leave_one_out`; not for `temporal` and `published`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_interactions: Option<u32>,
+    /// Share of the items that are held out whole, 0.1 where it is not given; only for `cold_items`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cold: Option<f64>,
 }
 
 /// The rules by which interactions are cut.
@@ -43,6 +46,9 @@ pub enum SplitKind {
     TemporalUser,
     /// The split that comes with the data.
     Published,
+    /// A random share of the items held out whole: all interactions with them are in test, whoever has them.
+    /// Of every user's other interactions a random share, as with `ratio`.
+    ColdItems,
 }
 
 impl SplitKind {
@@ -54,6 +60,7 @@ impl SplitKind {
             SplitKind::Temporal => "temporal",
             SplitKind::TemporalUser => "temporal_user",
             SplitKind::Published => "published",
+            SplitKind::ColdItems => "cold_items",
         }
     }
 
@@ -74,13 +81,14 @@ impl SplitKind {
 impl SplitParams {
     /// The same with every default written out.
     pub fn resolved(self) -> SplitParams {
-        let SplitParams { kind, valid, test, min_interactions } = self;
+        let SplitParams { kind, valid, test, min_interactions, cold } = self;
         let min_default = if kind == SplitKind::LeaveOneOut { 3 } else { 5 };
         SplitParams {
             kind,
             valid: kind.has_fractions().then_some(valid.unwrap_or(0.1)),
             test: kind.has_fractions().then_some(test.unwrap_or(0.2)),
             min_interactions: kind.has_min_interactions().then_some(min_interactions.unwrap_or(min_default)),
+            cold: (kind == SplitKind::ColdItems).then_some(cold.unwrap_or(0.1)),
         }
     }
 
@@ -102,6 +110,18 @@ impl SplitParams {
         if valid + test >= 1.0 {
             let bound = format!("less than {} beside {at}.valid = {valid}", 1.0 - valid);
             return Err(Complaint::out_of_range(format!("{at}.test"), test, bound));
+        }
+        if let Some(cold) = self.cold {
+            if self.kind != SplitKind::ColdItems {
+                return Err(Complaint::out_of_range(format!("{at}.cold"), cold, absent));
+            }
+            if !(cold > 0.0 && cold < 1.0) {
+                return Err(Complaint::out_of_range(
+                    format!("{at}.cold"),
+                    cold,
+                    "more than 0 and less than 1",
+                ));
+            }
         }
         let lowest = self.kind.min_interactions_lowest();
         match self.min_interactions {
@@ -129,7 +149,7 @@ enum Part {
 /// # Errors
 /// When a published split is asked for and there is none.
 pub fn split(dataset: &Dataset, params: &SplitParams, streams: Streams) -> Result<Split, DatasetError> {
-    let SplitParams { kind, valid, test, min_interactions } = params.resolved();
+    let SplitParams { kind, valid, test, min_interactions, cold } = params.resolved();
     let (valid, test) = (valid.unwrap_or(0.0), test.unwrap_or(0.0));
     let min = min_interactions.unwrap_or(0).max(kind.min_interactions_lowest()) as usize;
     let parts = match kind {
@@ -137,26 +157,30 @@ pub fn split(dataset: &Dataset, params: &SplitParams, streams: Streams) -> Resul
             return dataset.published_split.clone().ok_or_else(|| DatasetError::BadSplit {
                 source_name: dataset.source.clone(),
                 problem: "split.kind is \"published\", but no split comes with this data; \
-                          use ratio, leave_one_out, temporal or temporal_user"
+                          use ratio, leave_one_out, temporal, temporal_user or cold_items"
                     .to_owned(),
             });
         }
         SplitKind::Temporal => by_clock(&dataset.interactions, valid, test),
+        SplitKind::ColdItems => {
+            let is_cold = cold_items(dataset, cold.unwrap_or(0.0), streams);
+            let is_cold = |x: &Interaction| is_cold[x.item.idx()];
+            by_item(&dataset.interactions, is_cold, |user, n| {
+                if n < min {
+                    return vec![Part::Train; n];
+                }
+                at_random(user, n, shares(n, valid, test), streams)
+            })
+        }
         _ => by_user(&dataset.interactions, |user, n| {
-            let mut parts = vec![Part::Train; n];
             if n < min {
-                return parts;
+                return vec![Part::Train; n];
             }
-            let (n_valid, n_test) = match kind {
-                SplitKind::LeaveOneOut => (1, 1),
-                _ => shares(n, valid, test),
-            };
-            parts[n - n_test..].fill(Part::Test);
-            parts[n - n_test - n_valid..n - n_test].fill(Part::Valid);
-            if kind == SplitKind::Ratio {
-                parts.shuffle(&mut streams.stream(Purpose::Split, 0, u64::from(user), 0));
+            match kind {
+                SplitKind::LeaveOneOut => last(n, (1, 1)),
+                SplitKind::Ratio => at_random(user, n, shares(n, valid, test), streams),
+                _ => last(n, shares(n, valid, test)),
             }
-            parts
         }),
     };
     let take = |part: Part| {
@@ -172,6 +196,51 @@ fn shares(n: usize, valid: f64, test: f64) -> (usize, usize) {
     let n_test = ((n as f64 * test).round() as usize).min(n - 1);
     let n_valid = ((n as f64 * valid).round() as usize).min(n - 1 - n_test);
     (n_valid, n_test)
+}
+
+/// `n` parts in order: train, then so many of validation and test.
+fn last(n: usize, (n_valid, n_test): (usize, usize)) -> Vec<Part> {
+    let mut parts = vec![Part::Train; n];
+    parts[n - n_test..].fill(Part::Test);
+    parts[n - n_test - n_valid..n - n_test].fill(Part::Valid);
+    parts
+}
+
+/// The same in random order.
+fn at_random(user: u32, n: usize, sizes: (usize, usize), streams: Streams) -> Vec<Part> {
+    let mut parts = last(n, sizes);
+    parts.shuffle(&mut streams.stream(Purpose::Split, 0, u64::from(user), 0));
+    parts
+}
+
+/// Which items are held out whole: a random share of those that anybody has, at least one, and never all.
+fn cold_items(dataset: &Dataset, share: f64, streams: Streams) -> Vec<bool> {
+    let counts = dataset.all().item_counts();
+    let mut known: Vec<usize> = (0..counts.len()).filter(|&item| counts[item] > 0).collect();
+    known.shuffle(&mut streams.stream(Purpose::ColdItems, 0, 0, 0));
+    let most = known.len().saturating_sub(1);
+    let n_cold = ((known.len() as f64 * share).round() as usize).max(1).min(most);
+    let mut is_cold = vec![false; counts.len()];
+    known[..n_cold].iter().for_each(|&item| is_cold[item] = true);
+    is_cold
+}
+
+/// One part an interaction: those with cold items are in test, the others decided user by user from
+/// (user, how many). A user who has cold items only has nothing in train, since whatever was put there would
+/// make an item warm: recommenders meet a stranger.
+fn by_item(
+    interactions: &[Interaction],
+    is_cold: impl Fn(&Interaction) -> bool,
+    decide: impl Fn(u32, usize) -> Vec<Part>,
+) -> Vec<Part> {
+    let own = |own: &[Interaction]| {
+        let n_warm = own.iter().filter(|x| !is_cold(x)).count();
+        let mut warm = decide(own[0].user.0, n_warm).into_iter();
+        own.iter()
+            .map(|x| if is_cold(x) { None } else { warm.next() }.unwrap_or(Part::Test))
+            .collect::<Vec<_>>()
+    };
+    interactions.chunk_by(|a, b| a.user == b.user).flat_map(own).collect()
 }
 
 /// One part an interaction, decided user by user from (user, how many).
@@ -313,6 +382,48 @@ mod tests {
             complaint("kind = \"temporal\"\nmin_interactions = 9"),
             "split.min_interactions is 9, must be absent where split.kind is \"temporal\""
         );
+        assert_eq!(complaint("kind = \"cold_items\"\ncold = 0.5\nmin_interactions = 2"), "fine");
+        assert_eq!(
+            complaint("kind = \"cold_items\"\ncold = 1.0"),
+            "split.cold is 1, must be more than 0 and less than 1"
+        );
+        assert_eq!(
+            complaint("cold = 0.1"),
+            "split.cold is 0.1, must be absent where split.kind is \"ratio\""
+        );
+    }
+
+    #[test]
+    fn cold_items_are_in_test_alone_and_the_rest_is_cut_by_ratio() {
+        let histories: Vec<Vec<(u32, i64)>> =
+            (0..20).map(|user| (0..10).map(|k| ((user + k) % 20, i64::from(k))).collect()).collect();
+        let data = dataset(&histories);
+        let cut = |seed| {
+            split(&data, &params("kind = \"cold_items\"\ncold = 0.2"), Streams::new(seed)).expect("a split")
+        };
+        let first = cut(1);
+        let is_cold: Vec<bool> = first.train.item_counts().iter().map(|&n| n == 0).collect();
+        assert_eq!(is_cold.iter().filter(|cold| **cold).count(), 4);
+        for user in (0..20).map(UserId) {
+            let n_cold = first.test.items_of(user).iter().filter(|&&item| is_cold[item as usize]).count();
+            let (n_valid, n_test) = shares(10 - n_cold, 0.1, 0.2);
+            let own = [&first.train, &first.valid, &first.test].map(|part| part.items_of(user).len());
+            assert_eq!(own, [10 - n_cold - n_valid - n_test, n_valid, n_test + n_cold]);
+        }
+        assert_eq!(first, cut(1));
+        assert_ne!(first.train.item_counts(), cut(2).train.item_counts(), "the seed decides which are cold");
+    }
+
+    #[test]
+    fn whoever_has_cold_items_only_is_a_stranger_in_train() {
+        // Two items, one of them cold: one user has each.
+        let data = dataset(&[vec![(1, 1)], vec![(2, 1)]]);
+        let cut = split(&data, &params("kind = \"cold_items\""), Streams::new(1)).expect("a split");
+        assert_eq!(sizes(&cut), [1, 0, 1]);
+        // One item alone stays warm.
+        let data = dataset(&[vec![(1, 1)]]);
+        let cut = split(&data, &params("kind = \"cold_items\""), Streams::new(1)).expect("a split");
+        assert_eq!(sizes(&cut), [1, 0, 0]);
     }
 
     proptest! {
@@ -321,11 +432,23 @@ mod tests {
             histories in prop::collection::vec(prop::collection::vec((0u32..30, -5i64..5), 1..20), 1..8),
             valid in 0.0..0.49f64,
             test in 0.0..0.49f64,
-            kind in 0usize..4,
+            kind in prop::sample::select(vec![
+                SplitKind::Ratio,
+                SplitKind::LeaveOneOut,
+                SplitKind::Temporal,
+                SplitKind::TemporalUser,
+                SplitKind::ColdItems,
+            ]),
+            cold in 0.01..0.99f64,
         ) {
-            let kind = [SplitKind::Ratio, SplitKind::LeaveOneOut, SplitKind::Temporal, SplitKind::TemporalUser][kind];
             let fraction = |x| kind.has_fractions().then_some(x);
-            let params = SplitParams { kind, valid: fraction(valid), test: fraction(test), min_interactions: None };
+            let params = SplitParams {
+                kind,
+                valid: fraction(valid),
+                test: fraction(test),
+                min_interactions: None,
+                cold: (kind == SplitKind::ColdItems).then_some(cold),
+            };
             prop_assert!(params.check("split").is_ok());
             let data = dataset(&histories);
             let cut = split(&data, &params, Streams::new(3)).expect("a split");
@@ -334,12 +457,40 @@ mod tests {
                 for part in [&cut.train, &cut.valid, &cut.test] {
                     all.extend(part.items_of(user).iter().map(|item| (user.0, *item)));
                 }
-                prop_assert!(kind == SplitKind::Temporal || !cut.train.items_of(user).is_empty());
+                let may_be_stranger = matches!(kind, SplitKind::Temporal | SplitKind::ColdItems);
+                prop_assert!(may_be_stranger || !cut.train.items_of(user).is_empty());
             }
             all.sort_unstable();
             let mut whole: Vec<(u32, u32)> = data.interactions.iter().map(|x| (x.user.0, x.item.0)).collect();
             whole.sort_unstable();
             prop_assert_eq!(all, whole);
+        }
+
+        #[test]
+        fn cold_items_are_as_many_as_asked_and_met_in_test_alone(
+            histories in prop::collection::vec(prop::collection::vec((0u32..30, -5i64..5), 1..20), 1..8),
+            cold in 0.01..0.99f64,
+            seed in 0u64..1000,
+        ) {
+            // Without shares of the warm ones, whatever is in test is there for its item.
+            let params = SplitParams {
+                kind: SplitKind::ColdItems,
+                valid: Some(0.0),
+                test: Some(0.0),
+                min_interactions: None,
+                cold: Some(cold),
+            };
+            let data = dataset(&histories);
+            let cut = split(&data, &params, Streams::new(seed)).expect("a split");
+            let (all, train, test) = (data.all().item_counts(), cut.train.item_counts(), cut.test.item_counts());
+            prop_assert!(cut.valid.is_empty());
+            for item in 0..all.len() {
+                prop_assert!(train[item] == 0 || test[item] == 0, "item {} is torn apart", item);
+                prop_assert_eq!(train[item] + test[item], all[item]);
+            }
+            let n_cold = test.iter().filter(|&&n| n > 0).count();
+            let wanted = (all.len() as f64 * cold).round().max(1.0) as usize;
+            prop_assert_eq!(n_cold, wanted.min(all.len() - 1));
         }
     }
 }

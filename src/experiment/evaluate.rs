@@ -39,7 +39,8 @@ pub fn run(scenario: &Scenario, options: &RunOptions<'_>) -> Result<Tables, RunE
             CandidateRule::Sampled => Candidates::Sampled(section.n_candidates as usize),
             CandidateRule::Stored => Candidates::Stored(&stored),
         };
-        let protocol = Protocol { cutoffs: &cutoffs, mask: section.mask, candidates, streams };
+        let protocol =
+            Protocol { cutoffs: &cutoffs, mask: section.mask, candidates, groups: section.groups, streams };
         let held_out = held_out(scenario, &split);
         let found =
             evaluate(model.as_ref(), &training(&dataset, &split), held_out, &protocol, options.progress)

@@ -5,6 +5,7 @@ use super::RunError;
 use super::folder::ModelFolder;
 use crate::dataset::{Dataset, Split};
 use crate::progress::Progress;
+use crate::recommender::without::{ColdRule, Without, cold_items};
 use crate::recommender::{CurvePoint, FitContext, RecommendError, Recommender};
 use crate::recommender::{Surroundings, Training, Wrapped};
 use crate::rng::Streams;
@@ -72,14 +73,35 @@ pub struct Workshop<'a> {
 pub type Fitted = (Box<dyn Recommender>, Vec<CurvePoint>);
 
 impl Workshop<'_> {
-    /// Fits the arm on this split, or loads its model.
+    /// Fits the arm on this split, or loads its model; where the arm says so, what comes never ranks
+    /// items that nobody has in training.
     pub fn fit(&self, split: &Split, arm: &Arm, round: u32) -> Result<Fitted, RunError> {
+        let (model, curve) = self.fit_whole(split, arm, round)?;
+        if self.excludes_cold_items(arm) {
+            return Ok((Box::new(Without::new(model, cold_items(&split.train))), curve));
+        }
+        Ok((model, curve))
+    }
+
+    /// Whether the arm, or one that it wraps, leaves cold items out: a wrapped arm that is saved inside
+    /// another is no longer told.
+    fn excludes_cold_items(&self, arm: &Arm) -> bool {
+        arm.cold_items == ColdRule::Exclude
+            || self.wrapped_by(arm).is_some_and(|inner| self.excludes_cold_items(inner))
+    }
+
+    /// The arm whose lists this one reorders.
+    fn wrapped_by(&self, arm: &Arm) -> Option<&Arm> {
+        let name = arm.trainer.wraps()?;
+        self.arms.iter().find(|other| other.name == name)
+    }
+
+    fn fit_whole(&self, split: &Split, arm: &Arm, round: u32) -> Result<Fitted, RunError> {
         let failed = |source| RunError::Recommend { arm: arm.name.clone(), source };
         if let Some(dir) = &arm.model {
             return Ok((load(self, split, arm, dir).map_err(failed)?, Vec::new()));
         }
-        let inner = arm.trainer.wraps().and_then(|name| self.arms.iter().find(|other| other.name == name));
-        let wrapped = match inner {
+        let wrapped = match self.wrapped_by(arm) {
             Some(inner) => Some(Wrapped { kind: inner.kind, model: self.fit(split, inner, round)?.0.into() }),
             None => None,
         };

@@ -2,7 +2,9 @@
 
 use super::prepare::Prepared;
 use super::simulate::Failures;
+use crate::dataset::split::{SplitKind, SplitParams};
 use crate::llm::account::{Account, Ledger};
+use crate::recommender::without::cold_items;
 use crate::report::manifest::{ArmInfo, DatasetInfo, FailureInfo, LlmUsage, Manifest, Timing};
 use crate::scenario::Scenario;
 use std::time::Instant;
@@ -113,16 +115,28 @@ fn dataset(scenario: &Scenario, prepared: &Prepared) -> DatasetInfo {
         n_interactions: dataset.interactions.len() as u64,
         n_train_users: u64::from(prepared.catalogue.n_train_users),
         n_train: prepared.split.train.len() as u64,
-        split: format!(
-            "{}: {} train, {} validation, {} test",
-            scenario.file.split.kind.name(),
-            prepared.split.train.len(),
-            prepared.split.valid.len(),
-            prepared.split.test.len()
-        ),
+        split: split(scenario, prepared),
         load_report,
         genres: dataset.genres.all().to_vec(),
     }
+}
+
+/// The rule and what came of it.
+fn split(scenario: &Scenario, prepared: &Prepared) -> String {
+    let SplitParams { kind, cold: cold_share, .. } = scenario.file.split;
+    let split = &prepared.split;
+    let (n_train, n_valid, n_test) = (split.train.len(), split.valid.len(), split.test.len());
+    let mut told = format!("{}: {n_train} train, {n_valid} validation, {n_test} test", kind.name());
+    if kind == SplitKind::ColdItems {
+        let cold = cold_items(&split.train);
+        let held_out = split.test.item_counts();
+        let n_cold = cold.iter().filter(|&&item| held_out[item as usize] > 0).count();
+        let share = cold_share.unwrap_or_default();
+        told.push_str(&format!(
+            "; {n_cold} items that nobody has in training (a share of {share} held out whole)"
+        ));
+    }
+    told
 }
 
 fn population(scenario: &Scenario, prepared: &Prepared) -> String {

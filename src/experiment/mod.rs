@@ -12,6 +12,7 @@ pub mod personas;
 pub mod prepare;
 mod simulate;
 mod tables;
+mod text_bought;
 mod truth;
 
 pub use simulate::tunnel;

@@ -68,6 +68,7 @@ pub fn arm(
     let mut info = ArmInfo {
         name: arm.name.clone(),
         kind: arm.kind.name().to_owned(),
+        needs: arm.kind.about().needs.name().to_owned(),
         loaded_from: arm.model.as_ref().map(|dir| dir.display().to_string()),
         fits: Vec::new(),
     };

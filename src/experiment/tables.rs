@@ -4,7 +4,7 @@
 use super::RunError;
 use super::folder::RunFolder;
 use super::prepare::Prepared;
-use super::truth;
+use super::{text_bought, truth};
 use crate::event::Session;
 use crate::event::read::{DenseIds, for_each_session};
 use crate::metric::analyse::{ArmAnalysis, ArmResult, analyse};
@@ -17,7 +17,7 @@ use serde::Serialize;
 /// Sessions measured at once.
 const CHUNK: usize = 4096;
 
-/// Writes the three tables, and those about the truth where the dataset knows it.
+/// Writes the three tables, what text bought, and those about the truth where the dataset knows it.
 pub fn write(scenario: &Scenario, prepared: &Prepared, folder: &RunFolder) -> Result<(), RunError> {
     let setting = Setting {
         catalogue: &prepared.catalogue,
@@ -42,6 +42,7 @@ pub fn write(scenario: &Scenario, prepared: &Prepared, folder: &RunFolder) -> Re
     if let Some(truths) = truths {
         truth::write(scenario, prepared, folder, truths, &results)?;
     }
+    text_bought::write(scenario, folder, &results, &prepared.streams)?;
     let found = analyse(&results, &scenario.file.statistics, &prepared.streams);
     write_table(folder, "sessions.csv", &rows, &SessionRow::HEADER)?;
     write_table(folder, "metrics.csv", &found.metrics, &MetricsRow::HEADER)?;

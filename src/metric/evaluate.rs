@@ -2,6 +2,8 @@
 //! interactions held out from it. No agents, no sessions.
 //! Must not know models; the values go into the same tables as those of a simulation.
 
+mod groups;
+
 use super::ranking::{Accuracy, AccuracySample};
 use super::{Measured, Sample};
 use crate::dataset::{Interactions, Vocabulary};
@@ -9,10 +11,11 @@ use crate::id::{AgentId, ItemId, UserId};
 use crate::progress::Progress;
 use crate::recommender::{RecommendError, Recommender, Request, Training};
 use crate::rng::{Purpose, Streams};
+use groups::ByGroup;
 use rand::seq::index;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
 
 /// What must not be ranked.
@@ -47,6 +50,8 @@ pub struct Protocol<'a> {
     pub mask: Mask,
     /// What is ranked.
     pub candidates: Candidates<'a>,
+    /// Whether every measure is also taken for cold, tail, head and warm items apart.
+    pub groups: bool,
     /// The source of sampled candidates.
     pub streams: Streams,
 }
@@ -55,7 +60,7 @@ pub struct Protocol<'a> {
 const N_USERS_PER_BATCH: usize = 512;
 
 /// Precision, recall, hit rate, NDCG, MRR and MAP at every cutoff, over the users with held-out items;
-/// each sample's agents are user numbers.
+/// each sample's agents are user numbers. Where the protocol wants groups, they follow.
 ///
 /// # Panics
 /// When a cutoff is 0, or a stored candidate list is missing for a user.
@@ -73,6 +78,7 @@ pub fn evaluate(
         .filter(|&user| !held_out.items_of(user).is_empty())
         .collect();
     let mut samples = vec![AccuracySample::default(); protocol.cutoffs.len()];
+    let mut by_group = protocol.groups.then(|| ByGroup::new(training, protocol.cutoffs));
     let mut hits = Vec::new();
     progress.begin("evaluate", users.len() as u64);
     for batch in users.chunks(N_USERS_PER_BATCH) {
@@ -89,12 +95,19 @@ pub fn evaluate(
             for (sample, &cutoff) in samples.iter_mut().zip(protocol.cutoffs) {
                 sample.push(AgentId(user.0), &Accuracy::at(cutoff, &hits, relevant.len()));
             }
+            if let Some(by_group) = &mut by_group {
+                by_group.observe(user, &list.items, relevant);
+            }
+        }
+        if let Some(by_group) = &mut by_group {
+            by_group.ask_cold(recommender, batch, training, held_out, protocol)?;
         }
         progress.advance(batch.len() as u64, "");
     }
     progress.end();
     let measured = samples.into_iter().zip(protocol.cutoffs);
-    Ok(measured.flat_map(|(sample, &cutoff)| sample.finish(cutoff)).collect())
+    let of_all = measured.flat_map(|(sample, &cutoff)| sample.finish(cutoff));
+    Ok(of_all.chain(by_group.into_iter().flat_map(ByGroup::finish)).collect())
 }
 
 /// The question about one user.
@@ -156,10 +169,8 @@ fn sampled(
     index::sample(&mut generator, open.len(), n.min(open.len())).into_iter().map(|at| open[at]).collect()
 }
 
-/// Writes one line a user: `arm`, `user`, and a column for every measured value.
-///
-/// # Panics
-/// When the values are not all over the same users.
+/// Writes one line a user who has any value: `arm`, `user`, and a column for every measured value, empty where
+/// the user has none.
 pub fn write_users(
     arms: &[(&str, &[Measured])],
     users: &Vocabulary,
@@ -171,13 +182,11 @@ pub fn write_users(
     writer.write_record(["arm", "user"].into_iter().chain(names))?;
     for (arm, measured) in arms {
         let samples: Vec<&Sample> = measured.iter().filter_map(|measured| measured.sample.as_ref()).collect();
-        let Some(one) = samples.first() else { continue };
-        assert!(
-            samples.iter().all(|sample| sample.agents == one.agents),
-            "all values are over the same users"
-        );
-        for (at, user) in one.agents.iter().enumerate() {
-            let values = samples.iter().map(|sample| sample.numerators[at].to_string());
+        let anybody: BTreeSet<AgentId> = samples.iter().flat_map(|sample| &sample.agents).copied().collect();
+        for user in anybody {
+            let value = |sample: &&Sample| sample.agents.binary_search(&user).map(|at| sample.numerators[at]);
+            let values =
+                samples.iter().map(|sample| value(sample).map_or(String::new(), |value| value.to_string()));
             writer
                 .write_record([(*arm).to_owned(), users.raw(user.0).to_owned()].into_iter().chain(values))?;
         }

@@ -8,11 +8,13 @@ mod exposure;
 mod genres;
 mod homogenisation;
 mod intra_list_distance;
+mod long_tail;
 mod popularity;
 mod sessions;
 
 pub mod analyse;
 pub mod evaluate;
+pub mod groups;
 pub mod ranking;
 pub mod sample;
 pub mod subjects;
@@ -32,6 +34,7 @@ pub static ALL: &[&dyn MetricKind] = &[
     &genres::Genres,
     &homogenisation::Homogenisation,
     &intra_list_distance::IntraListDistance,
+    &long_tail::LongTail,
     &popularity::Popularity,
     &sessions::Sessions,
 ];

@@ -215,6 +215,38 @@ fn slowly(
     };
     twin.insert("homogenisation", mean(pairs.map(|(a, b)| jaccard(&sets[a], &sets[b])).collect()));
 
+    let items = &catalogue.items;
+    let rank = |item: usize| (items[item].n_train, item);
+    let n_train = |upto: &dyn Fn(usize) -> bool| {
+        (0..items.len()).filter(|&item| upto(item)).map(|item| u64::from(items[item].n_train)).sum::<u64>()
+    };
+    let is_cold = |item: usize| items[item].n_train == 0;
+    let is_tail = |item: usize| {
+        !is_cold(item)
+            && n_train(&|other| rank(other) <= rank(item)) as f64 <= 0.2 * n_train(&|_| true) as f64
+    };
+    let in_group = |is_in: &dyn Fn(usize) -> bool, is_counted: &dyn Fn(&Slot) -> bool| {
+        let slots = sessions.iter().flat_map(Session::slots);
+        slots.filter(|slot| is_in(slot.item.idx()) && is_counted(slot)).count() as f64
+    };
+    let is_liked = |slot: &Slot| slot.rating >= Some(4);
+    type IsIn<'a> = &'a dyn Fn(usize) -> bool;
+    let groups: [([&'static str; 5], IsIn<'_>); 2] = [
+        (["tail_share", "tail_watch_share", "tail_like_share", "p_view.tail", "p_like.tail"], &is_tail),
+        (["cold_share", "cold_watch_share", "cold_like_share", "p_view.cold", "p_like.cold"], &is_cold),
+    ];
+    for (names, is_in) in groups {
+        let counts = |is_in: &dyn Fn(usize) -> bool| {
+            [in_group(is_in, &|_| true), in_group(is_in, &|slot| slot.watched), in_group(is_in, &is_liked)]
+        };
+        let ([shown, watched, liked], all) = (counts(is_in), counts(&|_| true));
+        let exists = (0..items.len()).any(is_in);
+        let parts = [(shown, all[0]), (watched, all[1]), (liked, all[2]), (watched, shown), (liked, shown)];
+        for (name, (a, b)) in names.into_iter().zip(parts) {
+            twin.insert(name, ratio(a, b).filter(|_| exists));
+        }
+    }
+
     let judged: Vec<(Vec<f64>, f64)> = shown_any
         .iter()
         .map(|s| (&s.pages[0], f64::from(population.agents[s.agent.idx()].n_held_out)))
@@ -335,6 +367,11 @@ fn a_session_worked_out_by_hand() {
         // Popularity 7, 3, 1, 1 against a profile of 2.
         ("average_popularity", 3.0),
         ("popularity_lift", 0.5),
+        // 2 of 12 interactions are the tail: the items with 1, shown twice and never watched.
+        ("tail_share", 0.5),
+        ("tail_watch_share", 0.0),
+        ("p_view.tail", 0.0),
+        ("cold_share", 0.0),
         // −log2 of 8/8, 4/8, 2/8, 2/8.
         ("novelty", 1.25),
         // Drama 1 + 1/2 + 1 of 4, comedy the rest.

@@ -14,6 +14,7 @@ pub mod history;
 pub mod model_file;
 pub mod rank;
 pub mod training;
+pub mod without;
 
 pub mod alpharec;
 pub mod als;
@@ -292,6 +293,19 @@ pub enum Needs {
     Llm,
     /// Something outside this process.
     Foreign,
+}
+
+impl Needs {
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Needs::Nothing => "nothing",
+            Needs::Interactions => "interactions",
+            Needs::Text => "text",
+            Needs::Llm => "llm",
+            Needs::Foreign => "foreign",
+        }
+    }
 }
 
 /// A kind of recommender: one unit struct a file, one entry in [`ALL`].

@@ -6,21 +6,22 @@ use super::page::{Columns, fill, rows};
 use super::plot::{self, DataTable};
 use super::theme::ArmStyle;
 use super::verdict::verdict;
-use super::{Rendered, Report, ReportError, format, llm, truth, voices};
+use super::{Rendered, Report, ReportError, encodings, format, llm, text_bought, truth, voices};
 use minijinja::{Value, context};
 
 const TEMPLATE: &str = include_str!("assets/report.html");
 
 /// Draws the plots and fills the page.
 pub(super) fn render(report: &Report) -> Result<Rendered, ReportError> {
-    let (mut plots, mut columns) = (Vec::new(), Columns::default());
+    let (mut plots, mut columns, mut of_text) = (Vec::new(), Columns::default(), Columns::default());
     for kind in plot::ALL {
         let Some(plotted) = (kind.draw)(report) else { continue };
         plots.push((
             format!("{}.svg", kind.name),
             plotted.drawing.standalone(kind.name, kind.title, kind.help),
         ));
-        columns.push(kind.name, kind.title, kind.help, plotted);
+        let place = if kind.name == plot::OF_TEXT { &mut of_text } else { &mut columns };
+        place.push(kind.name, kind.title, kind.help, plotted);
     }
     let manifest = &report.manifest;
     let content = context! {
@@ -37,6 +38,10 @@ pub(super) fn render(report: &Report) -> Result<Rendered, ReportError> {
         round_note => round_note(report),
         method_note => method_note(report),
         truth => truth_section(report),
+        text_bought => text_section(report),
+        of_text => of_text.values(),
+        encodings_table => rows(encodings::table(report)),
+        encodings_note => encodings::note(report),
         voices => voices::section(report),
         llm_table => rows(llm::table(report)),
         llm_summary => llm::summary(report),
@@ -49,6 +54,7 @@ pub(super) fn render(report: &Report) -> Result<Rendered, ReportError> {
         scenario => &report.scenario,
         version => &manifest.version,
     };
+    columns.glyphs.append(&mut of_text.glyphs);
     let html = fill(TEMPLATE, &columns.glyphs, content)?;
     Ok(Rendered { html, plots })
 }
@@ -92,6 +98,14 @@ fn judgement(report: &Report) -> Value {
 fn truth_section(report: &Report) -> Option<Value> {
     let told = truth::told(report)?;
     Some(context! { answer => told.answer, caveat => told.caveat, table => rows(told.table) })
+}
+
+/// What text bought, where there are arms with and without it.
+fn text_section(report: &Report) -> Option<Value> {
+    let told = text_bought::told(report)?;
+    Some(
+        context! { answer => told.answer, parts => told.parts, choice => told.choice, table => rows(told.table) },
+    )
 }
 
 fn key_headings(report: &Report) -> Vec<Value> {

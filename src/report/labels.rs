@@ -18,7 +18,7 @@ pub struct Label<'a> {
 pub const HEADLINE: [&str; 5] = ["s_sat", "p_view", "p_like", "n_like", "n_exit"];
 
 /// The metrics of the diversity plot, without any `@k`.
-pub const DIVERSITY: [&str; 10] = [
+pub const DIVERSITY: [&str; 11] = [
     "catalogue_coverage",
     "exposure_gini",
     "intra_list_distance",
@@ -28,6 +28,7 @@ pub const DIVERSITY: [&str; 10] = [
     "average_popularity",
     "popularity_lift",
     "novelty",
+    "tail_share",
     "calibration_kl",
 ];
 
@@ -71,6 +72,32 @@ const LABELS: &[Entry] = &[
     ("average_popularity", "Popularity shown", "training interactions of the items shown"),
     ("popularity_lift", "Popularity lift", "popularity shown against that of the agent's own history"),
     ("novelty", "Novelty", "how rare the items shown are among training users"),
+    ("tail_share", "Tail shown", "of items shown, those of the long tail"),
+    ("cold_share", "Cold items shown", "of items shown, those that nobody has in training"),
+    ("tail_watch_share", "Tail among what is watched", "of items watched, those of the long tail"),
+    (
+        "cold_watch_share",
+        "Cold items among what is watched",
+        "of items watched, those that nobody has in training",
+    ),
+    ("tail_like_share", "Tail among what is liked", "of ratings of 4 or 5, those of the long tail"),
+    (
+        "cold_like_share",
+        "Cold items among what is liked",
+        "of ratings of 4 or 5, those of items nobody has in training",
+    ),
+    ("p_view.tail", "Share watched of the tail", "items of the long tail watched, of those shown"),
+    (
+        "p_view.cold",
+        "Share watched of cold items",
+        "items that nobody has in training watched, of those shown",
+    ),
+    ("p_like.tail", "Share liked of the tail", "ratings of 4 or 5 of the long tail, of its items shown"),
+    (
+        "p_like.cold",
+        "Share liked of cold items",
+        "ratings of 4 or 5 of items nobody has in training, of those shown",
+    ),
     ("calibration_kl", "Genre miscalibration", "divergence of the genres shown from those of the history"),
 ];
 

@@ -11,6 +11,7 @@
 pub mod beside;
 pub mod conversation;
 pub mod document;
+pub mod encodings;
 pub mod estimate;
 pub mod figures;
 pub(crate) mod font;
@@ -25,6 +26,7 @@ pub mod show;
 pub(crate) mod sketch;
 pub mod svg;
 pub mod table;
+pub mod text_bought;
 pub mod theme;
 pub mod truth;
 pub mod verdict;
@@ -64,6 +66,8 @@ pub struct Report {
     pub truth: Vec<TruthRow>,
     /// `truth_order.csv`, likewise.
     pub truth_order: Vec<OrderRow>,
+    /// `text_bought.csv`, likewise: empty where arms with or without text are missing.
+    pub text_bought: Vec<ComparisonRow>,
     /// What the plots need of the sessions; one entry an arm, in the manifest's order.
     pub figures: Figures,
     /// Agents that are heard, by arm; empty where they have no words of their own.
@@ -210,6 +214,7 @@ impl Report {
             comparisons,
             truth: read_rows_of_some(&run_dir.join("truth.csv"))?,
             truth_order: read_rows_of_some(&run_dir.join("truth_order.csv"))?,
+            text_bought: read_rows_of_some(&run_dir.join(text_bought::FILE_NAME))?,
             manifest,
             figures,
             voices: Vec::new(),

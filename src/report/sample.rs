@@ -2,6 +2,7 @@
 //! Must not be taken for results.
 
 mod spoken;
+mod text;
 
 use super::Report;
 use super::figures::Figures;
@@ -31,7 +32,7 @@ pub enum Kind {
 const ARMS: [(&str, f64); 8] = [
     ("popular", 0.30),
     ("random", 0.15),
-    ("item_knn", 0.42),
+    ("alpharec", 0.49),
     ("mf", 0.47),
     ("lightgcn", 0.48),
     ("ease", 0.44),
@@ -109,6 +110,7 @@ pub fn report(n_arms: usize, kind: Kind, n_rounds: u32) -> Report {
     tables(&mut report, arms, &values, n_rounds);
     if kind == Kind::Rich {
         spoken::add(&mut report);
+        text::add(&mut report);
     }
     report
 }
@@ -317,6 +319,7 @@ fn manifest(arms: &[(&str, f64)], n_agents: u64, n_rounds: u32) -> Manifest {
         .map(|(name, quality)| ArmInfo {
             name: (*name).to_owned(),
             kind: name.split(' ').next().unwrap_or(name).to_owned(),
+            needs: needs(name).to_owned(),
             loaded_from: None,
             fits: vec![FitInfo { round: 0, seconds: 1.25, curve: curve(*quality) }],
         })
@@ -327,6 +330,15 @@ fn manifest(arms: &[(&str, f64)], n_agents: u64, n_rounds: u32) -> Manifest {
         Timing { phase: "simulate".into(), seconds: 3.9 },
     ];
     manifest
+}
+
+/// What the arm of this name would learn from.
+fn needs(name: &str) -> &'static str {
+    match name {
+        "alpharec" => "text",
+        "popular" | "random" => "nothing",
+        _ => "interactions",
+    }
 }
 
 fn curve(quality: f64) -> Vec<CurvePoint> {

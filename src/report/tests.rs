@@ -176,6 +176,14 @@ fn a_report_is_written_whole_and_read_back_from_its_folder() {
     )
     .expect("memory");
     std::fs::write(dir.path().join("comparisons.csv"), &file).expect("writable");
+    file.clear();
+    crate::metric::tables::write(
+        &report.text_bought,
+        &crate::metric::tables::ComparisonRow::HEADER,
+        &mut file,
+    )
+    .expect("memory");
+    std::fs::write(dir.path().join("text_bought.csv"), &file).expect("writable");
     let mut read = Report::read_tables(dir.path()).expect("own folder");
     read.figures = report.figures.clone();
     read.voices = report.voices.clone();

@@ -128,7 +128,7 @@ mod tests {
             ci_low: Some(rating - 0.1),
             ci_high: Some(rating + 0.1),
         };
-        report.truth = [("popular", 3.1), ("random", 2.5), ("item_knn", 3.4)].map(row).to_vec();
+        report.truth = [("popular", 3.1), ("random", 2.5), ("alpharec", 3.4)].map(row).to_vec();
         let order = |metric: &str, tau: Option<f64>| OrderRow {
             round: 0,
             metric: metric.to_owned(),
@@ -151,7 +151,7 @@ mod tests {
         assert!(found.answer.contains("not defined by share liked"), "{}", found.answer);
         assert!(found.caveat.starts_with("These agents know the truth"));
         let arms: Vec<&str> = found.table.rows.iter().map(|row| row[0].as_str()).collect();
-        assert_eq!(arms, ["item_knn", "popular", "random"]);
+        assert_eq!(arms, ["alpharec", "popular", "random"]);
         assert_eq!(found.table.rows[2][3], "3");
         report.scenario = "[population]\ntaste = \"latent\"\n".to_owned();
         assert!(told(&report).expect("there is truth").caveat.starts_with("These agents do not know"));

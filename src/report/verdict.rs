@@ -190,7 +190,7 @@ fn outcome(report: &Report, row: &ComparisonRow) -> Outcome {
 }
 
 /// One difference in words and numbers.
-fn finding(report: &Report, row: &ComparisonRow) -> String {
+pub(super) fn finding(report: &Report, row: &ComparisonRow) -> String {
     let unit = report.unit(&row.metric);
     let heading = labels::heading(&row.metric);
     let Some(diff) = row.diff.filter(|diff| diff.is_finite()) else {
@@ -222,18 +222,18 @@ fn finding(report: &Report, row: &ComparisonRow) -> String {
 }
 
 /// `6.71 to 6.91`; of shares with `percent` behind it.
-fn between(low: f64, high: f64, unit: &str, percent: &str) -> String {
+pub(super) fn between(low: f64, high: f64, unit: &str, percent: &str) -> String {
     let told = format::interval(low, high, unit).replace(" … ", " to ");
     if unit == "share" { format!("{told}\u{202f}{percent}") } else { told }
 }
 
 /// `95 %`.
-fn confidence(report: &Report) -> String {
+pub(super) fn confidence(report: &Report) -> String {
     format!("{}\u{202f}%", format::plain(report.manifest.confidence * 100.0))
 }
 
 /// `a, b and c`.
-fn listed(names: &[&str]) -> String {
+pub(super) fn listed(names: &[&str]) -> String {
     match names {
         [] => String::new(),
         [only] => (*only).to_owned(),

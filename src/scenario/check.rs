@@ -9,12 +9,15 @@ use super::params::{self, Complaint};
 use super::{Arm, Scenario};
 use crate::agent::behavior::{self, BehaviorPlan};
 use crate::agent::taste::{TasteEvidence, TasteSource};
+use crate::dataset::split::SplitKind;
 use crate::dataset::{self, Source};
 use crate::llm::plan::{LlmPlan, LlmSection, ModelPlan};
 use crate::llm::{self, BackendPlan};
 use crate::metric::evaluate::Mask;
-use crate::recommender;
+use crate::recommender::without::ColdRule;
+use crate::recommender::{self, ColdItems};
 use schemars::JsonSchema;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +51,7 @@ pub fn check(table: &Table) -> Result<Scenario, Vec<Complaint>> {
     let arms = sink.arms(table);
     sink.arms_name_what_there_is(&arms, &encoders, &models);
     sink.refits(file.rounds, &arms);
+    sink.cold_items(file.split.kind, &arms);
     let named = table.get("arms").and_then(Value::as_table).into_iter().flat_map(Table::keys);
     sink.complaints.extend(file.statistics.complaints("statistics", named.map(String::as_str)));
     if let Some((behavior, _)) = &behavior {
@@ -326,6 +330,24 @@ impl Sink {
         }
     }
 
+    /// A split that holds items out whole asks for items of which some models know nothing.
+    fn cold_items(&mut self, split: SplitKind, arms: &[(Arm, Table)]) {
+        let knows_nothing = |arm: &Arm| arm.kind.about().cold_items == ColdItems::Unknown;
+        let refused = |arm: &&(Arm, Table)| arm.0.cold_items == ColdRule::Refuse && knows_nothing(&arm.0);
+        if split != SplitKind::ColdItems {
+            return;
+        }
+        for (arm, _) in arms.iter().filter(refused) {
+            let bound = format!(
+                "\"exclude\" or \"as_scored\" while split.kind is \"cold_items\": {} knows items by who has them, and \
+                 nobody has those that are held out whole",
+                arm.kind.name()
+            );
+            let at = format!("arms.{}.cold_items", arm.name);
+            self.complaints.push(Complaint::out_of_range(at, "\"refuse\"", bound));
+        }
+    }
+
     fn arm(&mut self, name: &str, arm: &Value) -> Option<(Arm, Table)> {
         let at = format!("arms.{name}");
         let fits = !name.is_empty()
@@ -344,13 +366,28 @@ impl Sink {
         };
         let mut section = section.clone();
         let model = self.model(&at, &mut section);
+        let cold_items = self.cold_rule(&at, &mut section);
         let default_name = Value::String(name.to_owned());
         let by_name = recommender::kind(name).map(|_| &default_name);
         let ((kind, trainer), mut table) = self.named(&section, &at, "kind", by_name, check_recommender)?;
         if let Some(model) = &model {
             table.insert("model".to_owned(), Value::String(model.display().to_string()));
         }
-        Some((Arm { name: name.to_owned(), kind, trainer, model }, table))
+        if let Some((_, given)) = &cold_items {
+            table.insert("cold_items".to_owned(), given.clone());
+        }
+        let cold_items = cold_items.map_or(ColdRule::default(), |(rule, _)| rule);
+        Some((Arm { name: name.to_owned(), kind, trainer, model, cold_items }, table))
+    }
+
+    /// Takes `cold_items = "…"` out of an arm: what it says, and as it stands there.
+    fn cold_rule(&mut self, at: &str, section: &mut Table) -> Option<(ColdRule, Value)> {
+        let given = section.remove("cold_items")?;
+        let rule = ColdRule::deserialize(given.clone()).map_err(|error| Complaint::WrongType {
+            path: format!("{at}.cold_items"),
+            problem: error.message().trim().to_owned(),
+        });
+        Some((self.note(rule)?, given))
     }
 
     /// Takes `model = "DIR"` out of an arm.

@@ -204,6 +204,10 @@ pub struct EvaluationSection {
     pub candidates: CandidateRule,
     /// How many items are drawn for each user, with `candidates = "sampled"`.
     pub n_candidates: u32,
+    /// Whether every measure is also taken for groups of items: `head`, `tail` (the least popular items that have
+    /// 20 % of the training interactions together), both as `warm`, and `cold` (no training interactions), each ranked
+    /// among all items, and cold ones among themselves as `cold_only`: `ndcg@20.cold`.
+    pub groups: bool,
     /// The file of stored candidates, one line a user (`user item item …`, raw ids), with
     /// `candidates = "stored"`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -218,6 +222,7 @@ impl Default for EvaluationSection {
             held_out: HeldOut::Test,
             candidates: CandidateRule::All,
             n_candidates: 100,
+            groups: false,
             candidates_path: None,
         }
     }

@@ -15,6 +15,7 @@ use crate::agent::behavior::BehaviorPlan;
 use crate::dataset::Source;
 use crate::encoder::library::EncoderSpec;
 use crate::llm::plan::LlmPlan;
+use crate::recommender::without::ColdRule;
 use crate::recommender::{RecommenderKind, Trainer};
 pub use file::ScenarioFile;
 use params::Complaint;
@@ -47,6 +48,8 @@ pub struct Arm {
     pub trainer: Box<dyn Trainer>,
     /// A folder written by `windtunnel fit` to load instead of fitting.
     pub model: Option<PathBuf>,
+    /// What it makes of items that nobody has in training.
+    pub cold_items: ColdRule,
 }
 
 /// Why a scenario cannot be run.

@@ -15,17 +15,24 @@ pub fn schema() -> Value {
         behavior::ALL.iter().map(|k| (k.name(), k.about(), k.params_schema())).collect();
     let recommenders: Vec<(&str, &str, schemars::Schema)> =
         recommender::ALL.iter().map(|k| (k.name(), k.about().summary, k.params_schema())).collect();
-    let dataset = one_of("source", sources, None, &mut definitions);
-    let behavior = one_of("kind", behaviors, None, &mut definitions);
+    let dataset = one_of("source", sources, &[], &mut definitions);
+    let behavior = one_of("kind", behaviors, &[], &mut definitions);
     let model = json!({"type": "string", "description": "folder of a model fitted before"});
-    let arm = one_of("kind", recommenders, Some(("model", model)), &mut definitions);
+    let cold_items = json!({
+        "enum": ["refuse", "exclude", "as_scored"],
+        "default": "refuse",
+        "description": "what becomes of items that nobody has in training: refuse models that know nothing of them where \
+                        split.kind is cold_items, never rank them, or leave them where the model puts them",
+    });
+    let of_every_arm = [("model", model), ("cold_items", cold_items)];
+    let arm = one_of("kind", recommenders, &of_every_arm, &mut definitions);
     let backends: Vec<(&str, &str, schemars::Schema)> =
         llm::ALL.iter().map(|k| (k.name(), k.about(), k.params_schema())).collect();
-    let model_of_language = one_of("backend", backends, None, &mut definitions);
+    let model_of_language = one_of("backend", backends, &[], &mut definitions);
     let encoders: Vec<(&str, &str, schemars::Schema)> =
         encoder::ALL.iter().map(|k| (k.name(), k.about(), k.params_schema())).collect();
     let text = json!({"type": "string", "description": "template of an item's text"});
-    let encoder = one_of("kind", encoders, Some(("text", text)), &mut definitions);
+    let encoder = one_of("kind", encoders, &[("text", text)], &mut definitions);
     if let Some(models) = root.pointer_mut("/$defs/LlmSection/properties/models") {
         *models = json!({
             "type": "object",
@@ -68,7 +75,7 @@ pub fn schema() -> Value {
 fn one_of(
     name_key: &str,
     plugins: Vec<(&str, &str, schemars::Schema)>,
-    extra: Option<(&str, Value)>,
+    extra: &[(&str, Value)],
     definitions: &mut Map<String, Value>,
 ) -> Value {
     let alternatives: Vec<Value> = plugins
@@ -85,7 +92,7 @@ fn one_of(
                 let properties = object.entry("properties").or_insert_with(|| json!({}));
                 if let Some(properties) = properties.as_object_mut() {
                     properties.insert(name_key.to_owned(), json!({"const": name}));
-                    if let Some((key, value)) = &extra {
+                    for (key, value) in extra {
                         properties.insert((*key).to_owned(), value.clone());
                     }
                 }

@@ -67,6 +67,7 @@ fn published_vectors_score_what_was_published() {
         cutoffs: &[20],
         mask: Mask::TrainValid,
         candidates: Candidates::All,
+        groups: false,
         streams: Streams::new(1),
     };
     // Recall@20 and NDCG@20 as the references compute them from these vectors, test ranked with

@@ -183,6 +183,33 @@ def popularity(sessions, world):
     }
 
 
+def long_tail(sessions, world):
+    ranked = sorted(enumerate(world.items.items()), key=lambda entry: (entry[1][1].n_train, entry[0]))
+    total, upto = sum(item.n_train for item in world.items.values()), 0
+    groups = {"tail": set(), "cold": set()}
+    for _, (raw, item) in ranked:
+        upto += item.n_train
+        if item.n_train == 0:
+            groups["cold"].add(raw)
+        elif 5 * upto <= total:
+            groups["tail"].add(raw)
+
+    def counts(s, items):
+        slots = [(number, slot, item) for number, page in s.pages.items() for slot, item, _ in page]
+        places = [(number, slot) for number, slot, item in slots if items is None or item in items]
+        watched = sum(place in s.watched for place in places)
+        return len(places), watched, sum(s.ratings.get(place, 0) >= 4 for place in places)
+
+    found = {}
+    for name, items in groups.items():
+        pairs = [(counts(s, items), counts(s, None)) for s in sessions if items]
+        for at, share in enumerate(("share", "watch_share", "like_share")):
+            found[f"{name}_{share}"] = ratio((of[at], all_[at]) for of, all_ in pairs)
+        found[f"p_view.{name}"] = ratio((of[1], of[0]) for of, _ in pairs)
+        found[f"p_like.{name}"] = ratio((of[2], of[0]) for of, _ in pairs)
+    return found
+
+
 def genres(sessions, world):
     mixes = [(s.agent, world.genre_mix(s.shown)) for s in sessions]
     mixes = [(agent, list(mix.values())) for agent, mix in mixes if mix]
@@ -259,6 +286,7 @@ def recompute(sessions, world, cutoffs, number):
         found |= accuracy(sessions if number == 0 else [], k)
     found |= sessions_family(sessions)
     found |= popularity(sessions, world)
+    found |= long_tail(sessions, world)
     found |= genres(sessions, world)
     found |= intra_list_distance(sessions, world)
     found |= exposure(sessions, world)

@@ -92,7 +92,8 @@ fn masks_candidates_and_cutoffs_do_what_they_say() {
     let rest = Rest::new();
     let training = rest.training(&train, &valid);
     let run = |mask, candidates| {
-        let protocol = Protocol { cutoffs: &[1, 3], mask, candidates, streams: Streams::new(1) };
+        let protocol =
+            Protocol { cutoffs: &[1, 3], mask, candidates, groups: false, streams: Streams::new(1) };
         evaluate(&ranker, &training, &test, &protocol, &Quiet).expect("ranked")
     };
     // User 0 ranks 2 3 4 5 (held out 2, 4), user 1 ranks 0 2 3 4 5 (held out 5); user 2 has nothing held out.
@@ -117,6 +118,53 @@ fn masks_candidates_and_cutoffs_do_what_they_say() {
     assert_eq!(value(&run(Mask::TrainValid, Candidates::Sampled(0)), "ndcg@3"), 1.0);
     let sampled = run(Mask::TrainValid, Candidates::Sampled(2));
     assert_eq!(sampled, run(Mask::TrainValid, Candidates::Sampled(2)));
+}
+
+#[test]
+fn groups_are_ranked_among_all_and_cold_items_among_themselves_too() {
+    // Everybody ranks item 0 first, then 1, …; items 1 and 4 are cold, item 5 is the tail (1 of 7 interactions).
+    let ranker =
+        Vectors { n_factors: 1, users: vec![1.0; 3], items: (0..6).map(|item| -(item as f32)).collect() };
+    let train = interactions(3, 6, &[(0, 0), (0, 2), (1, 2), (1, 3), (2, 0), (2, 3), (2, 5)]);
+    let valid = interactions(3, 6, &[]);
+    let test = interactions(3, 6, &[(0, 1), (0, 3), (1, 4), (1, 5), (2, 2)]);
+    let rest = Rest::new();
+    let protocol = Protocol {
+        cutoffs: &[2],
+        mask: Mask::TrainValid,
+        candidates: Candidates::All,
+        groups: true,
+        streams: Streams::new(1),
+    };
+    let found = evaluate(&ranker, &rest.training(&train, &valid), &test, &protocol, &Quiet).expect("ranked");
+    let n = |name: &str| found.iter().find(|measured| measured.name == name).map(|measured| measured.n);
+    // User 0 ranks 1 3 4 5, user 1 ranks 0 1 4 5, user 2 ranks 1 2 4.
+    assert_eq!(
+        (n("ndcg@2"), n("ndcg@2.cold"), n("ndcg@2.tail"), n("ndcg@2.head")),
+        (Some(3), Some(2), Some(1), Some(2))
+    );
+    assert_eq!(n("ndcg@2.warm"), Some(3));
+    assert_eq!(value(&found, "recall@2"), (1.0 + 0.0 + 1.0) / 3.0);
+    assert_eq!(value(&found, "recall@2.cold"), 0.5);
+    assert_eq!(value(&found, "recall@2.tail"), 0.0);
+    assert_eq!(value(&found, "recall@2.head"), 1.0);
+    assert_eq!(value(&found, "mrr@2.warm"), (0.5 + 0.0 + 0.5) / 3.0);
+    // Among the cold ones alone both rank 1 before 4.
+    assert_eq!(value(&found, "recall@2.cold_only"), 1.0);
+    assert_eq!(value(&found, "mrr@2.cold_only"), (1.0 + 0.5) / 2.0);
+    let plain = Protocol { groups: false, ..protocol };
+    let plain = evaluate(&ranker, &rest.training(&train, &valid), &test, &plain, &Quiet).expect("ranked");
+    assert_eq!(plain, found[..6], "the values of everybody are as they were");
+
+    let mut users = Vocabulary::new();
+    ["ann", "bob", "cas"].iter().for_each(|name| _ = users.intern(name));
+    let mut file = Vec::new();
+    write_users(&[("mf", &found[..])], &users, &mut file).expect("memory");
+    let mut rows = csv::Reader::from_reader(&file[..]);
+    let at =
+        rows.headers().expect("a header").iter().position(|name| name == "recall@2.tail").expect("a column");
+    let tail: Vec<String> = rows.records().map(|row| row.expect("a row")[at].to_owned()).collect();
+    assert_eq!(tail, ["", "0", ""], "whoever has nothing of the tail held out has an empty field");
 }
 
 #[test]
@@ -222,6 +270,7 @@ fn published_vectors_score_what_was_published() {
         cutoffs: &[20],
         mask: Mask::TrainValid,
         candidates: Candidates::All,
+        groups: false,
         streams: Streams::new(1),
     };
     let score = |ranker: &Vectors| {

@@ -11,6 +11,7 @@ mod forest;
 mod genres;
 mod lorenz;
 mod pages;
+mod text_bought;
 mod tiers;
 
 use super::Report;
@@ -65,8 +66,12 @@ pub struct PlotKind {
     pub draw: fn(&Report) -> Option<Plotted>,
 }
 
+/// The plot that stands with what text bought, not among the others.
+pub const OF_TEXT: &str = text_bought::TEXT_BOUGHT.name;
+
 /// Every plot, in reading order.
 pub static ALL: &[PlotKind] = &[
+    text_bought::TEXT_BOUGHT,
     forest::DIFFERENCES,
     distribution::SATISFACTION,
     pages::SURVIVAL,

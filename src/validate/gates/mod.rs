@@ -17,6 +17,7 @@ use super::check::{Check, Group};
 use super::simulate::Stage;
 use crate::event::Session;
 use crate::progress::Progress;
+use crate::recommender::without::ColdRule;
 use crate::recommender::{self, Recommender};
 use crate::report::estimate::{Estimate, Mean};
 use crate::scenario::Arm;
@@ -118,7 +119,7 @@ impl Arms {
 fn plain(name: &str) -> Arm {
     let kind = recommender::kind(name).expect("a recommender that is always there");
     let trainer = kind.check(name, &toml::Table::new()).expect("its defaults are valid");
-    Arm { name: name.to_owned(), kind, trainer, model: None }
+    Arm { name: name.to_owned(), kind, trainer, model: None, cold_items: ColdRule::AsScored }
 }
 
 /// The second minus the first, person by person, over those who have both.
