@@ -11,13 +11,13 @@
 //!
 //! Deviations: profiles are what the encoder makes of the items' text, and a user's is the encoded
 //! `user_profiles` of the data or, by default, the mean of their items (the paper has a language model write
-//! both); in a step so many nodes are aligned as `n_aligned` says, drawn from the batch; each side has its own
-//! perceptron; the step length falls linearly. Scores stay inner products, text is needed at fitting only.
+//! both); in a step so many nodes are aligned as `n_aligned` says, drawn from the batch; the step length falls
+//! linearly. Scores stay inner products, text is needed at fitting only.
 
 use super::dense::Matrix;
 use super::factors::Factors;
 use super::text_towers::mean_rows;
-use super::training::adam::{Decay, Rate};
+use super::training::adam::{Decay, Moments, Rate};
 use super::training::bpr::Triple;
 use super::training::checkpoint::Fingerprint;
 use super::training::contrast::{Contrast, Workspace};
@@ -192,7 +192,7 @@ impl Trainer for RlmRecParams {
         let users = self.user_vectors(training, &items.vectors, context)?;
         let holdout = Holdout::new(training.train, training.valid);
         let gcn = Gcn::new(self.settings(), &training.train.matrix, context);
-        let mut learner = RlmLearner::new(self.clone(), gcn, [users, items.vectors.clone()]);
+        let mut learner = RlmLearner::new(self.clone(), gcn, &users, &items.vectors);
         let fingerprint = Fingerprint {
             kind: NAME,
             params: format!("{} {}", serde_json::to_string(self).unwrap_or_default(), items.hash()),
@@ -231,94 +231,155 @@ impl RlmRecParams {
     }
 }
 
-/// One side of the graph, users or items: their profiles and the perceptron between these and the vectors.
-struct Side {
-    /// First row of the side in the graph's tables.
-    first: usize,
-    n_nodes: usize,
-    /// Profiles, rows padded, of length 1.
-    profiles: Vec<f32>,
-    profile_stride: usize,
-    mlp: Mlp,
-    contrast: Workspace,
-}
-
-/// LightGCN and the alignment in training.
+/// LightGCN and the alignment in training. Sides are users and items, in this order.
 struct RlmLearner<'a> {
     params: RlmRecParams,
     gcn: Gcn<'a>,
-    sides: [Side; 2],
+    /// Profiles of users, then items: rows padded, of length 1.
+    profiles: Vec<f32>,
+    profile_stride: usize,
+    /// Between profiles and vectors, the same for both sides: it ties their spaces together.
+    mlp: Mlp,
+    contrast: Workspace,
     /// What stands for the ego vector of a masked node, with `gen`; and what its optimiser remembers.
     mask: Vec<f32>,
-    mask_moments: super::training::adam::Moments,
+    mask_moments: Moments,
     /// Ego vectors of the masked nodes, while they are away.
     away: Vec<f32>,
 }
 
 impl<'a> RlmLearner<'a> {
-    fn new(params: RlmRecParams, gcn: Gcn<'a>, profiles: [Matrix; 2]) -> Self {
-        let mut first = 0;
-        let mut number = 0;
-        let sides = profiles.map(|profiles| {
-            let (wide, narrow) = (profiles.n_cols, params.embedding_size as usize);
-            // As wide as the mean of what goes in and what comes out.
-            let hidden = (wide + narrow).div_ceil(2);
-            let (input, output) = match params.variant {
-                Variant::Con => (wide, narrow),
-                Variant::Gen => (narrow, wide),
-            };
-            number += 1;
-            let mut rows = pad(&profiles.data, wide);
-            cosine::normalise(&mut rows, &mut vec![0.0; profiles.n_rows], padded(wide));
-            let side = Side {
-                first,
-                n_nodes: profiles.n_rows,
-                profiles: rows,
-                profile_stride: padded(wide),
-                mlp: Mlp::new(Shape { input, hidden, output }, gcn.streams, gcn.round, 10 * number),
-                contrast: Workspace::default(),
-            };
-            first += profiles.n_rows;
-            side
-        });
+    /// # Panics
+    /// When profiles of users and items have different widths.
+    fn new(params: RlmRecParams, gcn: Gcn<'a>, users: &Matrix, items: &Matrix) -> Self {
+        assert_eq!(users.n_cols, items.n_cols, "profiles share one space");
+        let (wide, narrow) = (users.n_cols, params.embedding_size as usize);
+        let mut profiles = [pad(&users.data, wide), pad(&items.data, wide)].concat();
+        cosine::normalise(&mut profiles, &mut vec![0.0; users.n_rows + items.n_rows], padded(wide));
+        // As wide as the mean of what goes in and what comes out, as in the authors' program.
+        let hidden = (wide + narrow).div_ceil(2);
+        let (input, output) = match params.variant {
+            Variant::Con => (wide, narrow),
+            Variant::Gen => (narrow, wide),
+        };
         let stride = gcn.stride();
         RlmLearner {
             params,
-            sides,
+            profiles,
+            profile_stride: padded(wide),
+            mlp: Mlp::new(Shape { input, hidden, output }, gcn.streams, gcn.round, 10),
+            contrast: Workspace::default(),
             mask: vec![0.0; stride],
-            mask_moments: super::training::adam::Moments::zeros(stride),
+            mask_moments: Moments::zeros(stride),
             away: Vec::new(),
             gcn,
         }
     }
 
+    /// Where the rows of a side begin and end.
+    fn rows_of_side(&self, side: usize) -> std::ops::Range<usize> {
+        [0..self.gcn.n_users(), self.gcn.n_users()..self.gcn.n_nodes()][side].clone()
+    }
+
     /// One step but for moving: gradients of the batch's mean ranking loss plus the weighted alignment.
-    /// Returns the summed ranking loss plus the alignment's share of it. `nodes` are those to align, by side,
-    /// ascending, counted from the first of the side.
+    /// Returns the summed ranking loss plus the alignment's share of it. `nodes` are the rows to align, by side,
+    /// ascending.
     fn differentiate(&mut self, triples: &[Triple], nodes: &[Vec<u32>; 2]) -> f64 {
         if self.params.variant == Variant::Gen {
             self.put_masks(nodes);
         }
         self.gcn.forward();
         let ranking = self.gcn.bpr(triples);
-        let weight = self.params.alignment as f32;
-        let temperature = self.params.temperature as f32;
-        let mut alignment = 0.0;
-        for (side, nodes) in self.sides.iter_mut().zip(nodes) {
-            alignment += match self.params.variant {
-                Variant::Con => side.align(&mut self.gcn, nodes, temperature, weight),
-                Variant::Gen => side.reconstruct(&mut self.gcn, nodes, temperature, weight),
-            };
-        }
+        let alignment = match self.params.variant {
+            Variant::Con => self.align(nodes),
+            Variant::Gen => self.reconstruct(nodes),
+        };
         self.gcn.backward(triples.len());
-        ranking + f64::from(weight) * alignment * triples.len() as f64
+        ranking + self.params.alignment * alignment * triples.len() as f64
+    }
+
+    /// Contrastive alignment: adds the weighted gradient of each side's mean InfoNCE to the pull on the vectors
+    /// of these rows, and leaves that of the perceptron in it; returns the sum of the two means.
+    fn align(&mut self, nodes: &[Vec<u32>; 2]) -> f64 {
+        let stride = self.gcn.stride();
+        let n_nodes = self.gcn.n_nodes();
+        let (mut targets, mut target_norms) = (vec![0f32; n_nodes * stride], vec![0f32; n_nodes]);
+        self.mlp.forward(&self.profiles, &mut targets);
+        cosine::normalise(&mut targets, &mut target_norms, stride);
+        let mut d_targets = vec![0f32; n_nodes * stride];
+        let mut loss = 0.0;
+        for (side, nodes) in nodes.iter().enumerate().filter(|(_, nodes)| !nodes.is_empty()) {
+            let mut anchors = take(&self.gcn.smooth, nodes, stride);
+            let mut norms = vec![0f32; nodes.len()];
+            cosine::normalise(&mut anchors, &mut norms, stride);
+            let rows = self.rows_of_side(side);
+            let range = rows.start * stride..rows.end * stride;
+            loss += self.contrast_side(&anchors, &targets[range.clone()], stride, nodes, rows.start);
+            d_targets[range].copy_from_slice(&self.contrast.d_candidates);
+            cosine::backward(&mut self.contrast.d_anchors, &anchors, &norms, stride);
+            put(&mut self.gcn.pull, nodes, stride, &self.contrast.d_anchors);
+        }
+        cosine::backward(&mut d_targets, &targets, &target_norms, stride);
+        self.mlp.backward(&self.profiles, &d_targets);
+        loss
+    }
+
+    /// Generative alignment: the same with the perceptron on the side of the vectors.
+    fn reconstruct(&mut self, nodes: &[Vec<u32>; 2]) -> f64 {
+        let (stride, wide) = (self.gcn.stride(), self.profile_stride);
+        let all = nodes.concat();
+        let vectors = take(&self.gcn.smooth, &all, stride);
+        let (mut anchors, mut norms) = (vec![0f32; all.len() * wide], vec![0f32; all.len()]);
+        self.mlp.forward(&vectors, &mut anchors);
+        cosine::normalise(&mut anchors, &mut norms, wide);
+        let mut d_anchors = Vec::with_capacity(anchors.len());
+        let mut loss = 0.0;
+        for (side, own) in nodes.iter().enumerate().filter(|(_, own)| !own.is_empty()) {
+            let rows = self.rows_of_side(side);
+            let profiles = std::mem::take(&mut self.profiles);
+            let anchors = &anchors[d_anchors.len()..][..own.len() * wide];
+            loss += self.contrast_side(
+                anchors,
+                &profiles[rows.start * wide..rows.end * wide],
+                wide,
+                own,
+                rows.start,
+            );
+            self.profiles = profiles;
+            d_anchors.extend_from_slice(&self.contrast.d_anchors);
+        }
+        cosine::backward(&mut d_anchors, &anchors, &norms, wide);
+        self.mlp.backward(&vectors, &d_anchors);
+        let mut d_vectors = vec![0f32; vectors.len()];
+        self.mlp.backward_input(&d_anchors, &mut d_vectors);
+        put(&mut self.gcn.pull, &all, stride, &d_vectors);
+        loss
+    }
+
+    /// Tells every anchor's own candidate from the others of its side; leaves the weighted gradients in the
+    /// workspace and returns the mean loss. `first` is the row of the first candidate.
+    fn contrast_side(
+        &mut self,
+        anchors: &[f32],
+        candidates: &[f32],
+        stride: usize,
+        nodes: &[u32],
+        first: usize,
+    ) -> f64 {
+        let places: Vec<u32> = nodes.iter().map(|&node| node - first as u32).collect();
+        let ones = vec![1f32; nodes.len()];
+        let positives: Vec<(&[u32], &[f32])> = places.chunks(1).zip(ones.chunks(1)).collect();
+        let temperature = self.params.temperature as f32;
+        let batch = Contrast { anchors, candidates, stride, temperature, positives: &positives, bias: None };
+        let share = 1.0 / nodes.len() as f32;
+        f64::from(share) * self.contrast.differentiate(&batch, share * self.params.alignment as f32)
     }
 
     fn put_masks(&mut self, nodes: &[Vec<u32>; 2]) {
         let stride = self.gcn.stride();
         self.away.clear();
-        for row in rows_of(&self.sides, nodes) {
-            let ego = &mut self.gcn.ego[row * stride..(row + 1) * stride];
+        for &row in nodes.iter().flatten() {
+            let ego = &mut self.gcn.ego[row as usize * stride..][..stride];
             self.away.extend_from_slice(ego);
             ego.copy_from_slice(&self.mask);
         }
@@ -327,32 +388,32 @@ impl<'a> RlmLearner<'a> {
     /// The ego vectors of masked nodes come back, and their gradients go to the mask.
     fn take_masks(&mut self, nodes: &[Vec<u32>; 2], rate: Rate) {
         let stride = self.gcn.stride();
-        let mut gradient = vec![0f32; stride];
-        for (row, away) in rows_of(&self.sides, nodes).zip(self.away.chunks_exact(stride)) {
-            let range = row * stride..(row + 1) * stride;
+        let mut sum = vec![0f32; stride];
+        for (&row, away) in nodes.iter().flatten().zip(self.away.chunks_exact(stride)) {
+            let range = row as usize * stride..(row as usize + 1) * stride;
             self.gcn.ego[range.clone()].copy_from_slice(away);
-            gradient.iter_mut().zip(&self.gcn.gradient[range.clone()]).for_each(|(sum, g)| *sum += g);
-            self.gcn.gradient[range].fill(0.0);
+            let gradient = &mut self.gcn.gradient[range];
+            sum.iter_mut().zip(gradient.iter()).for_each(|(sum, g)| *sum += g);
+            gradient.fill(0.0);
         }
-        self.mask_moments.step(&mut self.mask, &gradient, rate, Decay::None);
+        self.mask_moments.step(&mut self.mask, &sum, rate, Decay::None);
     }
 
-    /// Which nodes a step aligns: of the batch's, or with `gen` of all.
+    /// Which rows a step aligns, by side: the batch's nodes, or with `gen` a share of all.
     fn nodes(&self, triples: &[Triple], step: u64) -> [Vec<u32>; 2] {
         let mut rng = self.gcn.streams.stream(Purpose::Noise, self.gcn.round, step, 0);
-        let of_batch = |side: usize| -> Vec<u32> {
+        let n_users = self.gcn.n_users() as u32;
+        let n_max = self.params.n_aligned as usize;
+        [0, 1].map(|side| {
             let mut nodes: Vec<u32> = match (self.params.variant, side) {
-                (Variant::Gen, side) => (0..self.sides[side].n_nodes as u32).collect(),
+                (Variant::Gen, side) => self.rows_of_side(side).map(|row| row as u32).collect(),
                 (Variant::Con, 0) => triples.iter().map(|triple| triple.user).collect(),
-                (Variant::Con, _) => triples.iter().flat_map(|triple| [triple.pos, triple.neg]).collect(),
+                (Variant::Con, _) => {
+                    triples.iter().flat_map(|triple| [n_users + triple.pos, n_users + triple.neg]).collect()
+                }
             };
             nodes.sort_unstable();
             nodes.dedup();
-            nodes
-        };
-        let n_max = self.params.n_aligned as usize;
-        [0, 1].map(|side| {
-            let mut nodes = of_batch(side);
             let n = match self.params.variant {
                 Variant::Con => n_max,
                 Variant::Gen => ((nodes.len() as f64 * self.params.mask_ratio).ceil() as usize).min(n_max),
@@ -367,103 +428,16 @@ impl<'a> RlmLearner<'a> {
     }
 }
 
-/// Rows of these nodes in the graph's tables.
-fn rows_of<'n>(sides: &[Side; 2], nodes: &'n [Vec<u32>; 2]) -> impl Iterator<Item = usize> + use<'n> {
-    let firsts = [sides[0].first, sides[1].first];
-    nodes.iter().zip(firsts).flat_map(|(nodes, first)| nodes.iter().map(move |&node| first + node as usize))
+/// Copies of these rows.
+fn take(table: &[f32], rows: &[u32], stride: usize) -> Vec<f32> {
+    rows.iter().flat_map(|&row| &table[row as usize * stride..][..stride]).copied().collect()
 }
 
-/// Every anchor's own profile, as positives.
-fn own<'n>(nodes: &'n [u32], ones: &'n [f32]) -> Vec<(&'n [u32], &'n [f32])> {
-    nodes.chunks(1).zip(ones.chunks(1)).collect()
-}
-
-impl Side {
-    /// Contrastive alignment: adds `weight` times the gradient of the mean InfoNCE of these nodes to the pull on
-    /// their vectors, and leaves that of the perceptron in it; returns the mean.
-    fn align(&mut self, gcn: &mut Gcn<'_>, nodes: &[u32], temperature: f32, weight: f32) -> f64 {
-        if nodes.is_empty() {
-            return 0.0;
-        }
-        let stride = gcn.stride();
-        let (mut anchors, norms) = self.gather(&gcn.smooth, nodes, stride);
-        let mut targets = vec![0f32; self.n_nodes * stride];
-        let mut target_norms = vec![0f32; self.n_nodes];
-        self.mlp.forward(&self.profiles, &mut targets);
-        cosine::normalise(&mut targets, &mut target_norms, stride);
-        let ones = vec![1f32; nodes.len()];
-        let positives = own(nodes, &ones);
-        let batch = Contrast {
-            anchors: &anchors,
-            candidates: &targets,
-            stride,
-            temperature,
-            positives: &positives,
-            bias: None,
-        };
-        let share = 1.0 / nodes.len() as f32;
-        let loss = self.contrast.differentiate(&batch, weight * share);
-        cosine::backward(&mut self.contrast.d_candidates, &targets, &target_norms, stride);
-        self.mlp.backward(&self.profiles, &self.contrast.d_candidates);
-        cosine::backward(&mut self.contrast.d_anchors, &anchors, &norms, stride);
-        anchors.clear();
-        self.scatter(&mut gcn.pull, nodes, stride);
-        loss * f64::from(share)
+/// Adds to these rows.
+fn put(table: &mut [f32], rows: &[u32], stride: usize, values: &[f32]) {
+    for (&row, values) in rows.iter().zip(values.chunks_exact(stride)) {
+        table[row as usize * stride..][..stride].iter_mut().zip(values).for_each(|(to, x)| *to += x);
     }
-
-    /// Generative alignment: the same with the perceptron on the side of the vectors.
-    fn reconstruct(&mut self, gcn: &mut Gcn<'_>, nodes: &[u32], temperature: f32, weight: f32) -> f64 {
-        if nodes.is_empty() {
-            return 0.0;
-        }
-        let (stride, wide) = (gcn.stride(), self.profile_stride);
-        let vectors = take(&gcn.smooth, self.first, nodes, stride);
-        let mut anchors = vec![0f32; nodes.len() * wide];
-        let mut norms = vec![0f32; nodes.len()];
-        self.mlp.forward(&vectors, &mut anchors);
-        cosine::normalise(&mut anchors, &mut norms, wide);
-        let ones = vec![1f32; nodes.len()];
-        let positives = own(nodes, &ones);
-        let candidates = &self.profiles;
-        let batch = Contrast {
-            anchors: &anchors,
-            candidates,
-            stride: wide,
-            temperature,
-            positives: &positives,
-            bias: None,
-        };
-        let share = 1.0 / nodes.len() as f32;
-        let loss = self.contrast.differentiate(&batch, weight * share);
-        cosine::backward(&mut self.contrast.d_anchors, &anchors, &norms, wide);
-        let mut d_vectors = vec![0f32; vectors.len()];
-        self.mlp.backward(&vectors, &self.contrast.d_anchors);
-        self.mlp.backward_input(&self.contrast.d_anchors, &mut d_vectors);
-        self.contrast.d_anchors = d_vectors;
-        self.scatter(&mut gcn.pull, nodes, stride);
-        loss * f64::from(share)
-    }
-
-    /// Unit rows of these nodes, and their lengths before.
-    fn gather(&self, table: &[f32], nodes: &[u32], stride: usize) -> (Vec<f32>, Vec<f32>) {
-        let mut rows = take(table, self.first, nodes, stride);
-        let mut norms = vec![0f32; nodes.len()];
-        cosine::normalise(&mut rows, &mut norms, stride);
-        (rows, norms)
-    }
-
-    /// Adds the anchors' gradients to the rows of these nodes.
-    fn scatter(&self, table: &mut [f32], nodes: &[u32], stride: usize) {
-        for (&node, gradient) in nodes.iter().zip(self.contrast.d_anchors.chunks_exact(stride)) {
-            let at = (self.first + node as usize) * stride;
-            table[at..at + stride].iter_mut().zip(gradient).for_each(|(to, g)| *to += g);
-        }
-    }
-}
-
-/// Copies of the rows of these nodes.
-fn take(table: &[f32], first: usize, nodes: &[u32], stride: usize) -> Vec<f32> {
-    nodes.iter().flat_map(|&node| &table[(first + node as usize) * stride..][..stride]).copied().collect()
 }
 
 impl Learner for RlmLearner<'_> {
@@ -479,7 +453,7 @@ impl Learner for RlmLearner<'_> {
                 self.take_masks(&nodes, rate);
             }
             self.gcn.step(rate);
-            self.sides.iter_mut().for_each(|side| side.mlp.step(rate, Decay::None));
+            self.mlp.step(rate, Decay::None);
         }
         loss / samples.len().max(1) as f64
     }
@@ -490,10 +464,8 @@ impl Learner for RlmLearner<'_> {
 
     fn state(&mut self) -> Vec<&mut Vec<f32>> {
         let mut state: Vec<&mut Vec<f32>> = self.gcn.state().into();
-        for side in &mut self.sides {
-            let (tables, moments) = side.mlp.state();
-            state.extend(tables.into_iter().chain(moments));
-        }
+        let (tables, moments) = self.mlp.state();
+        state.extend(tables.into_iter().chain(moments));
         state.extend([&mut self.mask, &mut self.mask_moments.first, &mut self.mask_moments.second]);
         state
     }
@@ -589,21 +561,21 @@ mod tests {
             (1.0 + (dot(&user, &neg) - dot(&user, &pos)).exp()).ln()
         };
         let mut loss = triples.iter().map(ranking).sum::<f64>() / triples.len() as f64;
-        for (side, nodes) in learner.sides.iter().zip(nodes) {
-            let vectors: Vec<Vec<f64>> = nodes.iter().map(|&node| row(side.first + node as usize)).collect();
-            let profiles: Vec<Vec<f64>> = side
-                .profiles
-                .chunks_exact(side.profile_stride)
-                .map(|profile| profile[..6].iter().map(|&x| f64::from(x)).collect())
-                .collect();
+        for (side, nodes) in nodes.iter().enumerate() {
+            let rows = learner.rows_of_side(side);
+            let vectors: Vec<Vec<f64>> = nodes.iter().map(|&node| row(node as usize)).collect();
+            let profile =
+                |row: usize| learner.profiles[row * 8..][..6].iter().map(|&x| f64::from(x)).collect();
+            let profiles: Vec<Vec<f64>> = rows.clone().map(profile).collect();
+            let places: Vec<u32> = nodes.iter().map(|&node| node - rows.start as u32).collect();
             let temperature = learner.params.temperature;
             loss += learner.params.alignment
                 * match learner.params.variant {
                     Variant::Con => {
-                        plain_alignment(&vectors, &through(&side.mlp, &profiles), nodes, temperature)
+                        plain_alignment(&vectors, &through(&learner.mlp, &profiles), &places, temperature)
                     }
                     Variant::Gen => {
-                        plain_alignment(&through(&side.mlp, &vectors), &profiles, nodes, temperature)
+                        plain_alignment(&through(&learner.mlp, &vectors), &profiles, &places, temperature)
                     }
                 };
         }
@@ -619,8 +591,8 @@ mod tests {
                  temperature = 0.4\nn_aligned = 20"
             ));
             let gcn = Gcn::new(p.settings(), &train.matrix, &toy::context());
-            let profiles = [draw(toy::N_USERS, 6, 1), draw(toy::N_ITEMS, 6, 2)];
-            let mut learner = RlmLearner::new(p, gcn, profiles);
+            let (users, items) = (draw(toy::N_USERS, 6, 1), draw(toy::N_ITEMS, 6, 2));
+            let mut learner = RlmLearner::new(p, gcn, &users, &items);
             learner.mask = vec![0.3, -0.2, 0.5, 0.1, -0.4, 0.0, 0.0, 0.0];
             let samples = learner.gcn.samples(1);
             let (_, batch) = samples.batches().next().expect("a batch");
@@ -630,7 +602,8 @@ mod tests {
             let ego: Vec<f64> = learner.gcn.ego.iter().map(|&x| f64::from(x)).collect();
             let plain = |ego: &[f64]| plain_loss(&learner, ego, batch, &nodes);
             assert!((found / plain(&ego) - 1.0).abs() < 1e-5, "{variant}: {found} {}", plain(&ego));
-            let aligned = rows_of(&learner.sides, &nodes).take(6).map(|row| row * 8 + row % 5);
+            let aligned =
+                nodes.iter().flat_map(|nodes| &nodes[..4]).map(|&row| row as usize * 8 + row as usize % 5);
             let of_batch = batch.iter().take(6).map(|t| t.user as usize * 8 + 1);
             for at in aligned.chain(of_batch) {
                 let (mut up, mut down) = (ego.clone(), ego.clone());
@@ -648,8 +621,8 @@ mod tests {
         let (train, _) = toy::interactions();
         let p = params("variant = \"gen\"\nembedding_size = 5");
         let gcn = Gcn::new(p.settings(), &train.matrix, &toy::context());
-        let profiles = [draw(toy::N_USERS, 6, 1), draw(toy::N_ITEMS, 6, 2)];
-        let mut learner = RlmLearner::new(p, gcn, profiles);
+        let (users, items) = (draw(toy::N_USERS, 6, 1), draw(toy::N_ITEMS, 6, 2));
+        let mut learner = RlmLearner::new(p, gcn, &users, &items);
         let before = learner.gcn.ego.clone();
         let samples = learner.gcn.samples(1);
         let (step, batch) = samples.batches().next().expect("a batch");
@@ -658,7 +631,7 @@ mod tests {
         assert_ne!(learner.gcn.ego, before, "masks are on");
         learner.take_masks(&nodes, Rate::of_step(0.01, 1));
         assert_eq!(learner.gcn.ego, before);
-        assert!(rows_of(&learner.sides, &nodes).all(|row| learner.gcn.gradient[row * 8..][..8] == [0.0; 8]));
+        assert!(nodes.iter().flatten().all(|&row| learner.gcn.gradient[row as usize * 8..][..8] == [0.0; 8]));
         assert!(learner.mask.iter().any(|&x| x != 0.0), "the mask is learned");
     }
 
@@ -682,7 +655,7 @@ mod tests {
                 params(&format!("variant = \"{variant}\"\nepochs = 3\nembedding_size = 8\nbatch_size = 300"));
             toy::assert_resumes(|| {
                 let gcn = Gcn::new(p.settings(), &train.matrix, &toy::context());
-                RlmLearner::new(p.clone(), gcn, [draw(toy::N_USERS, 6, 1), draw(toy::N_ITEMS, 6, 2)])
+                RlmLearner::new(p.clone(), gcn, &draw(toy::N_USERS, 6, 1), &draw(toy::N_ITEMS, 6, 2))
             });
         }
     }

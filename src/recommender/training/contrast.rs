@@ -113,22 +113,23 @@ fn contrast(row: &mut [f32], positives: &[u32], weights: &[f32], bias: Option<&[
     let own: Vec<f32> = positives.iter().map(|&positive| row[positive as usize]).collect();
     // Out of the way of the sum over negatives.
     positives.iter().for_each(|&positive| row[positive as usize] = f32::NEG_INFINITY);
-    let largest =
-        own.iter().chain(row.iter()).fold(f32::NEG_INFINITY, |most, &x| if x > most { x } else { most });
+    let largest = row.iter().fold(f32::NEG_INFINITY, |most, &x| if x > most { x } else { most });
     let negatives = exponentials(row, largest);
+    // How far the negatives together stand above a score: minus infinity where there are none.
+    let level =
+        if largest == f32::NEG_INFINITY { f64::NEG_INFINITY } else { f64::from(largest) + negatives.ln() };
     let mut loss = 0f64;
     let mut share = 0f64;
     for ((&positive, &score), &weight) in positives.iter().zip(&own).zip(weights) {
-        let odds = f64::from(score - largest).exp();
-        let sum = odds + negatives;
+        let gap = level - f64::from(score);
+        let missing = 1.0 / (1.0 + (-gap).exp());
         let weight = f64::from(weight);
-        // A positive of weight 0 whose score has nothing beside it must not make 0 · ∞.
+        row[positive as usize] = 0.0;
         if weight > 0.0 {
-            loss += weight * (sum.ln() - f64::from(score - largest));
-            share += weight / sum;
+            loss += weight * (gap.max(0.0) + (-gap.abs()).exp().ln_1p());
+            share += weight * missing / negatives.max(f64::MIN_POSITIVE);
+            row[positive as usize] = (-weight * missing) as f32 * scale;
         }
-        row[positive as usize] =
-            if weight > 0.0 { (weight * (odds / sum - 1.0)) as f32 * scale } else { 0.0 };
     }
     spread(row, positives, share as f32 * scale);
     loss
