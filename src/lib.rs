@@ -12,6 +12,7 @@
 //! `ARCHITECTURE.md` in the repository is the map; this crate is its territory.
 #![deny(missing_docs, unsafe_code)]
 
+mod columns;
 pub mod files;
 pub mod id;
 pub mod progress;

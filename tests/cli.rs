@@ -380,7 +380,9 @@ fn lists_schema_and_completions_name_everything() {
     for kind in windtunnel::recommender::ALL {
         assert!(recommenders.contains(kind.name()), "{}", kind.name());
     }
-    for (what, name) in [("behaviors", "choice"), ("datasets", "movielens"), ("metrics", "sessions")] {
+    for (what, name) in
+        [("behaviors", "choice"), ("datasets", "movielens"), ("encoders", "http"), ("metrics", "sessions")]
+    {
         let (code, stdout, _) = call(dir.path(), &["list", what]);
         assert!(code == 0 && stdout.contains(name), "{what}: {stdout}");
     }
@@ -393,6 +395,42 @@ fn lists_schema_and_completions_name_everything() {
     );
     let (code, script, _) = call(dir.path(), &["completions", "bash"]);
     assert!(code == 0 && script.contains("windtunnel"));
+}
+
+#[test]
+fn vectors_that_encode_writes_are_read_by_the_encoder_file() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = "[encoders.made]\nkind = \"file\"\npath = \"a.npy\"\n";
+    std::fs::write(dir.path().join("s.toml"), format!("{GOOD}{file}")).expect("written");
+    let encode = |more: &[&str]| call(dir.path(), &[&["encode", "s.toml", "--out"], more].concat());
+    let (code, stdout, stderr) = encode(&["a.npy"]);
+    assert!(code == 0 && stdout.starts_with("50 items, "), "{code}: {stdout}{stderr}");
+    assert!(stdout.ends_with("a.npy\na.ids.jsonl\n"), "{stdout}");
+    let (code, stdout, stderr) = encode(&["b.npy", "--encoder", "made"]);
+    assert!(code == 0 && stdout.starts_with("50 items, "), "{code}: {stdout}{stderr}");
+    let bytes = |name: &str| std::fs::read(dir.path().join(name)).expect("read");
+    assert_eq!(bytes("a.ids.jsonl"), bytes("b.ids.jsonl"));
+    // Vectors of length 1 may turn by a rounding when they are scaled to length 1 again.
+    let numbers = |name: &str| -> Vec<f32> {
+        bytes(name)[128..].as_chunks::<4>().0.iter().map(|&x| f32::from_le_bytes(x)).collect()
+    };
+    let (a, b) = (numbers("a.npy"), numbers("b.npy"));
+    assert!(a.len() == b.len() && a.iter().zip(&b).all(|(x, y)| (x - y).abs() < 1e-6));
+    for (more, expected) in [
+        (&["a.npy"][..], "a.npy is there already; --force replaces it"),
+        (&["a.txt"], "--out is a.txt, must end in .npy"),
+        (
+            &["c.npy", "--encoder", "maid"],
+            "--encoder is \"maid\", which is not known, did you mean \"made\"?",
+        ),
+    ] {
+        let (code, _, stderr) = encode(more);
+        assert!(code == 2 && stderr.contains(expected), "{code}: {stderr}");
+    }
+    assert_eq!(encode(&["a.npy", "--force"]).0, 0);
+    std::fs::write(dir.path().join("a.ids.jsonl"), "{\"id\": 0}\n").expect("written");
+    let (code, _, stderr) = encode(&["c.npy", "--encoder", "made"]);
+    assert!(code == 1 && stderr.contains("a.ids.jsonl: has 1 ids, must have 50"), "{code}: {stderr}");
 }
 
 #[test]

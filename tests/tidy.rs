@@ -84,12 +84,14 @@ fn every_plugin_file_is_in_its_list_and_names_are_unique_and_sorted() {
     sorted_and_unique("behaviors", windtunnel::agent::behavior::ALL.iter().map(|k| k.name()).collect());
     sorted_and_unique("datasets", windtunnel::dataset::ALL.iter().map(|k| k.name()).collect());
     sorted_and_unique("backends", windtunnel::llm::ALL.iter().map(|k| k.name()).collect());
+    sorted_and_unique("encoders", windtunnel::encoder::ALL.iter().map(|k| k.name()).collect());
     sorted_and_unique("metrics", windtunnel::metric::ALL.iter().map(|k| k.name()).collect());
     for (trait_name, folder, n) in [
         ("RecommenderKind for", "recommender", windtunnel::recommender::ALL.len()),
         ("BehaviorKind for", "agent/behavior", windtunnel::agent::behavior::ALL.len()),
         ("SourceKind for", "dataset", windtunnel::dataset::ALL.len()),
         ("BackendKind for", "llm", windtunnel::llm::ALL.len()),
+        ("EncoderKind for", "encoder", windtunnel::encoder::ALL.len()),
         ("MetricKind for", "metric", windtunnel::metric::ALL.len()),
     ] {
         let files = rust_files(&format!("src/{folder}"));

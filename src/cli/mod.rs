@@ -7,6 +7,7 @@ mod agents;
 mod calibrate;
 mod completions;
 mod data;
+mod encode;
 mod estimate;
 mod evaluate;
 mod fit;
@@ -49,6 +50,8 @@ enum Command {
     Estimate(estimate::Arguments),
     /// Have a language model put people's taste into words
     Agents(agents::Arguments),
+    /// Write the vectors that an encoder makes of text into a file
+    Encode(encode::Arguments),
     /// Fit the arms and save their models
     Fit(fit::Arguments),
     /// Fit the agents' choice model to recorded sessions and ratings
@@ -130,6 +133,7 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
         Command::Evaluate(arguments) => evaluate::run(&arguments, &progress),
         Command::Estimate(arguments) => estimate::run(&arguments, &progress),
         Command::Agents(arguments) => agents::run(&arguments, &progress),
+        Command::Encode(arguments) => encode::run(&arguments, &progress),
         Command::Fit(arguments) => fit::run(&arguments, &progress),
         Command::Calibrate(arguments) => calibrate::run(&arguments, &progress),
         Command::Validate(arguments) => validate::run(&arguments, &progress),

@@ -148,7 +148,7 @@ impl Encoders {
         let began = Instant::now();
         let spec = self.spec(name)?;
         let encoder = spec.plan.start(&self.base_dir)?;
-        let mut encoded = self.encode(spec, encoder.as_ref(), ids, texts, progress)?;
+        let mut encoded = self.encode((spec, encoder.as_ref()), what, ids, texts, progress)?;
         encoded.report.what = what.to_owned();
         encoded.report.seconds = began.elapsed().as_secs_f64();
         let encoded = Arc::new(encoded);
@@ -175,30 +175,32 @@ impl Encoders {
 
     fn encode(
         &self,
-        spec: &EncoderSpec,
-        encoder: &dyn Encoder,
+        (spec, encoder): (&EncoderSpec, &dyn Encoder),
+        what: &str,
         ids: &Vocabulary,
         texts: &[Option<String>],
         progress: &dyn Progress,
     ) -> Result<Encoded, EncodeError> {
-        let said = |(id, text): (usize, &'_ Option<String>)| text.is_some().then_some(id);
-        let with_text: Vec<usize> = texts.iter().enumerate().filter_map(said).collect();
-        let entries: Vec<Entry<'_>> = with_text
+        let identity = encoder.identity();
+        let is_asked = |at: &usize| texts[*at].is_some() || identity == Identity::ById;
+        let asked: Vec<usize> = (0..texts.len()).filter(is_asked).collect();
+        let entries: Vec<Entry<'_>> = asked
             .iter()
             .map(|&at| Entry { id: ids.raw(at as u32), text: texts[at].as_deref().unwrap_or_default() })
             .collect();
         if entries.is_empty() {
             return Err(failed(&spec.name, "no entry has any text, expected at least one".to_owned()));
         }
-        let (rows, n_cached) = match (encoder.identity(), &self.cache_dir) {
+        let (rows, n_cached) = match (identity, &self.cache_dir) {
             (Identity::PerText(identity), Some(dir)) => {
                 through_cache(encoder, &identity, &mut Cache::open(dir)?, &entries, progress)?
             }
+            (Identity::ById, _) => (encoder.find(what, &entries)?, 0),
             _ => (encoder.encode(&entries, progress)?, 0),
         };
         check_shape(&spec.name, &rows, &entries)?;
         let mut vectors = Matrix::zeros(texts.len(), rows.n_cols);
-        for (row, &at) in with_text.iter().enumerate() {
+        for (row, &at) in asked.iter().enumerate() {
             vectors.row_mut(at).copy_from_slice(rows.row(row));
         }
         let mut report = EncodingReport {
@@ -356,12 +358,8 @@ mod tests {
 
         fn encode(&self, entries: &[Entry<'_>], _progress: &dyn Progress) -> Result<Matrix, EncodeError> {
             self.0.fetch_add(entries.len(), Ordering::SeqCst);
-            let row = |entry: &Entry<'_>| {
-                [
-                    entry.text.len() as f32,
-                    entry.text.matches('a').count() as f32 / 0.5 - f32::from(entry.text == "nan") * f32::NAN,
-                ]
-            };
+            let length = |text: &str| if text == "nan" { f32::NAN } else { text.len() as f32 };
+            let row = |entry: &Entry<'_>| [length(entry.text), entry.text.matches('a').count() as f32 / 0.5];
             Ok(Matrix::new(entries.len(), 2, entries.iter().flat_map(row).collect()))
         }
     }
@@ -427,6 +425,38 @@ mod tests {
         let (second, n_asked, n_cached) = run(&["de", "new", "abc"]);
         assert_eq!((n_asked, n_cached), (1, 2));
         assert_eq!(second.row(2), first.row(0));
+    }
+
+    #[test]
+    fn an_encoder_that_looks_up_is_asked_about_those_without_text_too() {
+        struct Known;
+        impl EncoderPlan for Known {
+            fn start(&self, _base_dir: &Path) -> Result<Box<dyn Encoder>, EncodeError> {
+                Ok(Box::new(Known))
+            }
+        }
+        impl Encoder for Known {
+            fn identity(&self) -> Identity {
+                Identity::ById
+            }
+            fn encode(&self, entries: &[Entry<'_>], _progress: &dyn Progress) -> Result<Matrix, EncodeError> {
+                self.find("items", entries)
+            }
+            fn find(&self, what: &str, entries: &[Entry<'_>]) -> Result<Matrix, EncodeError> {
+                assert_eq!(what, "items");
+                let row = |entry: &Entry<'_>| f32::from(entry.id == "id1") * 2.0;
+                Ok(Matrix::new(entries.len(), 1, entries.iter().map(row).collect()))
+            }
+        }
+        let spec = EncoderSpec {
+            name: "known".to_owned(),
+            template: Template::new("text", template::DEFAULT).expect("the default"),
+            missing: Missing::Zero,
+            plan: Box::new(Known),
+        };
+        let encoders = Encoders::new(Arc::new(vec![spec]), Path::new("."), None);
+        let found = encoders.texts("known", "items", &ids(3), &texts(&["a", "", ""]), &Quiet).expect("found");
+        assert_eq!((found.vectors.data.as_slice(), found.report.n_missing), (&[0.0, 1.0, 0.0][..], 2));
     }
 
     #[test]

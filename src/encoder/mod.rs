@@ -9,6 +9,8 @@ pub mod library;
 mod svd;
 pub mod template;
 
+pub mod file;
+pub mod http;
 pub mod tfidf_svd;
 
 use crate::progress::Progress;
@@ -21,7 +23,7 @@ use std::path::{Path, PathBuf};
 pub struct Entry<'a> {
     /// Its raw id.
     pub id: &'a str,
-    /// What is said of it; never empty.
+    /// What is said of it; empty only where vectors are looked up by id.
     pub text: &'a str,
 }
 
@@ -31,8 +33,10 @@ pub enum Identity {
     /// A text alone decides its vector, together with this description of the encoder (its
     /// model's content and its settings): vectors can be kept and used again.
     PerText(String),
-    /// Vectors depend on all entries together, or are looked up: nothing to keep.
+    /// Vectors depend on all entries together: nothing to keep.
     WholeSet,
+    /// Vectors are looked up by id, text or no text: [`Encoder::find`] is asked, about every entry.
+    ById,
 }
 
 /// An encoder that is ready.
@@ -43,6 +47,12 @@ pub trait Encoder: Send + Sync {
     /// One row an entry, in order, all of one width; any scale. The rows of a
     /// [`Identity::PerText`] encoder must not depend on what else is in the batch.
     fn encode(&self, entries: &[Entry<'_>], progress: &dyn Progress) -> Result<Matrix, EncodeError>;
+
+    /// One row an entry, zeros for what it does not know; `what` says what the entries are (`items`, `users`).
+    /// Only for [`Identity::ById`].
+    fn find(&self, _what: &str, entries: &[Entry<'_>]) -> Result<Matrix, EncodeError> {
+        self.encode(entries, &crate::progress::Quiet)
+    }
 }
 
 /// Checked settings of an encoder.
@@ -66,6 +76,8 @@ pub trait EncoderKind: Sync {
 /// Every encoder, in alphabetical order.
 pub static ALL: &[&dyn EncoderKind] = &[
     // One a line, so that two branches that add one each can be merged.
+    &file::FileVectors,
+    &http::Http,
     &tfidf_svd::TfidfSvd,
 ];
 
@@ -113,6 +125,23 @@ mod tests {
         assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
         for name in names {
             assert_eq!(kind(name).map(|k| k.name()), Some(name));
+        }
+    }
+
+    #[test]
+    fn every_encoder_says_what_it_is_and_refuses_what_it_does_not_know() {
+        for kind in ALL {
+            let name = kind.name();
+            assert!(!kind.about().is_empty(), "{name}");
+            let schema = kind.params_schema();
+            let properties = schema.get("properties").and_then(|p| p.as_object()).expect("settings");
+            for (key, property) in properties {
+                assert!(property.get("description").is_some(), "{name}.{key} says nothing");
+            }
+            assert!(properties.values().any(|property| property.get("default").is_some()), "{name}");
+            let table = "dimensoin = 3".parse().expect("TOML");
+            let told = kind.check("encoders.x", &table).err().expect("no such key").to_string();
+            assert!(told.contains("unknown key `encoders.x.dimensoin`"), "{name}: {told}");
         }
     }
 }

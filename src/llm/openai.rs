@@ -6,8 +6,10 @@
 //! One call flows through the files in this order: `settings` are checked into a plan, the plan reads
 //! the key (`secret`) and starts a `backend`; a request is written as JSON (`wire`, `structured`),
 //! admitted (`limits`), sent (`post`), judged (`verdict`) and, where that helps, sent again (`retry`).
+//! What is asked of the same servers outside of any conversation takes the shorter way of `exchange`.
 
 mod backend;
+mod exchange;
 mod limits;
 mod post;
 mod retry;
@@ -18,6 +20,7 @@ mod tokens;
 mod verdict;
 mod wire;
 
+pub use exchange::Exchange;
 pub use settings::{MaxTokensField, OpenAiSettings, StructuredOutput};
 
 use super::{Backend, BackendKind, BackendPlan, LlmError, Price};

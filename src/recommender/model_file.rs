@@ -9,6 +9,8 @@
 
 use super::RecommendError;
 use super::dense::Matrix;
+use arrow_array::ArrowPrimitiveType;
+use arrow_array::types::Float16Type;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -29,6 +31,9 @@ pub const N_ITEMS_MAX: usize = 1 << 27;
 
 /// What every `.npy` file begins with.
 const NPY_MAGIC: &[u8; 6] = b"\x93NUMPY";
+
+/// A half-precision float (IEEE 754 binary16).
+type Half = <Float16Type as ArrowPrimitiveType>::Native;
 
 #[derive(Serialize, serde::Deserialize)]
 struct Header {
@@ -105,7 +110,7 @@ pub fn write_ids(path: &Path, ids: &[u32]) -> Result<(), RecommendError> {
     write_npy(path, "<u4", &format!("({},)", ids.len()), ids.iter().map(|x| x.to_le_bytes()))
 }
 
-/// Reads a two-dimensional `.npy` of `<f4` or `<f8`, row- or column-major; every value must be finite.
+/// Reads a two-dimensional `.npy` of `<f2`, `<f4` or `<f8`, row- or column-major; every value must be finite.
 pub fn read_matrix(path: &Path) -> Result<Matrix, RecommendError> {
     let (shape, data) = read_floats(path)?;
     let &[n_rows, n_cols] = shape.as_slice() else {
@@ -114,7 +119,7 @@ pub fn read_matrix(path: &Path) -> Result<Matrix, RecommendError> {
     Ok(Matrix { n_rows, n_cols, data })
 }
 
-/// Reads a one-dimensional `.npy` of `len` values, `<f4` or `<f8`; every value must be finite.
+/// Reads a one-dimensional `.npy` of `len` values, `<f2`, `<f4` or `<f8`; every value must be finite.
 pub fn read_vector(path: &Path, len: usize) -> Result<Vec<f32>, RecommendError> {
     let (shape, data) = read_floats(path)?;
     check_len(path, &shape, len)?;
@@ -145,9 +150,10 @@ fn check_len(path: &Path, shape: &[usize], len: usize) -> Result<(), RecommendEr
 fn read_floats(path: &Path) -> Result<(Vec<usize>, Vec<f32>), RecommendError> {
     let array = read_npy(path)?;
     let mut data: Vec<f32> = match array.descr.as_str() {
+        "<f2" => array.bytes.as_chunks::<2>().0.iter().map(|b| Half::from_le_bytes(*b).to_f32()).collect(),
         "<f4" => array.bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
         "<f8" => array.bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
-        other => return Err(bad(path, format!("holds {other}, must hold <f4 or <f8"))),
+        other => return Err(bad(path, format!("holds {other}, must hold <f2, <f4 or <f8"))),
     };
     if let (true, &[n_rows, n_cols]) = (array.column_major, array.shape.as_slice()) {
         data = (0..n_rows * n_cols).map(|at| data[(at % n_cols) * n_rows + at / n_cols]).collect();
@@ -330,6 +336,19 @@ mod tests {
         file.extend([1.0f64, 4.0, 2.0, 5.0, 3.0, 6.0].iter().flat_map(|x| x.to_le_bytes()));
         std::fs::write(&path, file).expect("written");
         assert_eq!(read_matrix(&path).expect("read").data, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn halves_are_read_too() {
+        let dir = folder();
+        let path = dir.path().join("a.npy");
+        // IEEE 754-2019, binary16: 1, -2, the largest, the smallest normal and the smallest subnormal.
+        let halves: [u16; 6] = [0x3c00, 0xc000, 0x7bff, 0x0400, 0x0001, 0x8000];
+        write_npy(&path, "<f2", "(3, 2)", halves.iter().map(|bits| bits.to_le_bytes())).expect("written");
+        let expected = [1.0, -2.0, 65504.0, 2f32.powi(-14), 2f32.powi(-24), -0.0];
+        assert_eq!(read_matrix(&path).expect("read"), Matrix::new(3, 2, expected.to_vec()));
+        write_npy(&path, "<f2", "(1,)", [0x7c00u16.to_le_bytes()].into_iter()).expect("written");
+        assert!(read_vector(&path, 1).expect_err("infinite").to_string().contains("must be finite"));
     }
 
     #[test]

@@ -3,11 +3,12 @@
 
 use super::limits::Limits;
 use super::post::Post;
+use super::retry::{Who, asked_pause};
 use super::secret::Secret;
 use super::settings::OpenAiSettings;
 use super::structured::Ways;
 use super::verdict::{Failure, Reply, judge};
-use super::{retry, tokens, wire};
+use super::{tokens, wire};
 use crate::llm::{Backend, ChatReply, ChatRequest, LlmError, Pending, Usage};
 use serde_json::{Map, Value};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -39,7 +40,7 @@ impl OpenAiBackend {
     /// `Stop` where the key or the certificates of the system are missing.
     pub fn new(settings: OpenAiSettings) -> Result<Self, LlmError> {
         let key = settings.key_env.as_deref().map(Secret::from_env).transpose()?;
-        let post = Post::new(&settings, key)
+        let post = Post::new(&settings, settings.completions_url(), key)
             .map_err(|problem| LlmError::Stop(format!("no HTTP client: {problem}")))?;
         let extra = wire::extra_json(&settings.extra)
             .map_err(|path| LlmError::Stop(format!("extra.{path} is not a finite number")))?;
@@ -109,7 +110,7 @@ impl OpenAiBackend {
                     return self.failed(LlmError::Refused(cause), &told);
                 }
                 Err(Failure::Stop { cause, told }) => {
-                    return Err(self.health.stop(self.with_words(&cause, &told)));
+                    return Err(self.health.stop(self.post.with_words(&cause, &told)));
                 }
             }
         }
@@ -130,16 +131,12 @@ impl OpenAiBackend {
     /// The pause after the failure number `k` (the first is 0); `None` where the server wants more than is
     /// granted. What it asks for holds for everybody, so that nobody else runs into the same refusal.
     fn pause(&self, request: &ChatRequest, k: u32, asked_wait: Option<Duration>) -> Option<Duration> {
-        let settings = &self.settings;
-        let Some(asked) = asked_wait.filter(|asked| !asked.is_zero()) else {
-            return Some(retry::backoff(request, k, settings.backoff_ms, settings.backoff_ms_max));
-        };
-        if asked > Duration::from_millis(settings.retry_after_ms_max) {
-            return None;
+        let who = Who { seed: request.sampling.seed, name: &request.stream };
+        let pause = asked_pause(&self.settings, who, k, asked_wait)?;
+        if let Some(asked) = asked_wait {
+            self.with_limits(|limits, now| limits.hold_until(now.saturating_add(asked)));
         }
-        self.with_limits(|limits, now| limits.hold_until(now.saturating_add(asked)));
-        // Those who were sent away together should not come back together.
-        Some(asked + retry::backoff(request, 0, settings.backoff_ms, settings.backoff_ms_max))
+        Some(pause)
     }
 
     /// A reply with what it took, counted here where the server did not.
@@ -158,16 +155,8 @@ impl OpenAiBackend {
 
     /// A call that failed for good: its own error, or the end where too many did in a row.
     fn failed(&self, error: LlmError, told: &str) -> Result<ChatReply, LlmError> {
-        let in_words = self.with_words(&error.to_string(), told);
+        let in_words = self.post.with_words(&error.to_string(), told);
         Err(self.health.failed(&in_words).unwrap_or(error))
-    }
-
-    /// A cause with what the server said about it.
-    fn with_words(&self, cause: &str, told: &str) -> String {
-        match self.post.fit_to_show(told) {
-            told if told.is_empty() => format!("{cause}, at {}", self.settings.base_url),
-            told => format!("{cause}, at {}; it says: {told}", self.settings.base_url),
-        }
     }
 
     fn with_limits<T>(&self, use_them: impl FnOnce(&mut Limits, Duration) -> T) -> T {

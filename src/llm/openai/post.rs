@@ -44,17 +44,18 @@ pub struct Answered {
 pub struct Post {
     client: Client,
     url: String,
+    base_url: String,
     key: Option<Secret>,
     timeout: Duration,
     reply_bytes_max: usize,
 }
 
 impl Post {
-    /// Makes the client; nothing is sent.
+    /// Makes the client of one address of a server; nothing is sent.
     ///
     /// # Errors
     /// Says in words why there is no client, such as a system without certificates.
-    pub fn new(settings: &OpenAiSettings, key: Option<Secret>) -> Result<Self, String> {
+    pub fn new(settings: &OpenAiSettings, url: String, key: Option<Secret>) -> Result<Self, String> {
         // Another part of the process may have installed one already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder()
@@ -74,7 +75,8 @@ impl Post {
         let client = builder.build().map_err(|error| root_cause(&error))?;
         Ok(Post {
             client,
-            url: settings.completions_url(),
+            url,
+            base_url: settings.base_url.clone(),
             key,
             timeout: Duration::from_millis(settings.timeout_ms),
             reply_bytes_max: usize::try_from(settings.reply_bytes_max).unwrap_or(usize::MAX),
@@ -105,6 +107,14 @@ impl Post {
             body
         };
         Ok(Answered { status, asked_wait, body, latency: start.elapsed() })
+    }
+
+    /// A cause with what the server said about it.
+    pub fn with_words(&self, cause: &str, told: &str) -> String {
+        match self.fit_to_show(told) {
+            told if told.is_empty() => format!("{cause}, at {}", self.base_url),
+            told => format!("{cause}, at {}; it says: {told}", self.base_url),
+        }
     }
 
     /// A text of the server, fit to be shown: without the key, in one line, not too long.

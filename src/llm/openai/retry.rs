@@ -1,27 +1,53 @@
 //! How long to wait before the next attempt: what the server asked for, or a pause drawn from the
 //! request's own stream, so that one request's luck moves no other's. Must not know why attempts fail.
 
-use crate::llm::ChatRequest;
+use super::settings::OpenAiSettings;
 use crate::rng::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use std::time::Duration;
+
+/// What tells requests apart whose pauses are to differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    /// The request's seed.
+    pub seed: u64,
+    /// The request's name.
+    pub name: &'a str,
+}
 
 /// Keeps the stream of pauses apart from every other use of a request's seed.
 const PURPOSE: &[u8; 8] = b"retrying";
 
 /// The pause before retry number `k` (the first is 0): full jitter, uniform from nothing to
 /// `first_ms · 2^k`, or to `max_ms` where that is less.
-pub fn backoff(request: &ChatRequest, k: u32, first_ms: u64, max_ms: u64) -> Duration {
+pub fn backoff(who: Who<'_>, k: u32, first_ms: u64, max_ms: u64) -> Duration {
     let bound_ms = 1u64.checked_shl(k).and_then(|factor| first_ms.checked_mul(factor)).unwrap_or(u64::MAX);
     let bound_ms = bound_ms.min(max_ms);
-    Duration::from_micros(stream(request, k).random_range(0..=bound_ms.saturating_mul(1000)))
+    Duration::from_micros(stream(who, k).random_range(0..=bound_ms.saturating_mul(1000)))
+}
+
+/// The pause after the failure number `k` (the first is 0), which is as long as the server asks for and a
+/// little more; `None` where it wants more than `retry_after_ms_max`.
+pub fn asked_pause(
+    settings: &OpenAiSettings,
+    who: Who<'_>,
+    k: u32,
+    asked: Option<Duration>,
+) -> Option<Duration> {
+    let pause = |k| backoff(who, k, settings.backoff_ms, settings.backoff_ms_max);
+    match asked.filter(|asked| !asked.is_zero()) {
+        None => Some(pause(k)),
+        Some(asked) if asked > Duration::from_millis(settings.retry_after_ms_max) => None,
+        // Those who were sent away together should not come back together.
+        Some(asked) => Some(asked + pause(0)),
+    }
 }
 
 /// The generator of one request's one pause.
-fn stream(request: &ChatRequest, k: u32) -> ChaCha8Rng {
+fn stream(who: Who<'_>, k: u32) -> ChaCha8Rng {
     let mut key = [0u8; 32];
-    key[..8].copy_from_slice(&request.sampling.seed.to_le_bytes());
-    key[8..16].copy_from_slice(&fnv1a(request.stream.as_bytes()).to_le_bytes());
+    key[..8].copy_from_slice(&who.seed.to_le_bytes());
+    key[8..16].copy_from_slice(&fnv1a(who.name.as_bytes()).to_le_bytes());
     key[16..20].copy_from_slice(&k.to_le_bytes());
     key[24..].copy_from_slice(PURPOSE);
     ChaCha8Rng::from_seed(key)
@@ -76,16 +102,10 @@ fn unix_seconds(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::Sampling;
-
-    fn request(seed: u64, stream: &str) -> ChatRequest {
-        let sampling = Sampling { temperature: 0.0, top_p: 1.0, max_tokens: 1, seed };
-        ChatRequest { messages: Vec::new(), sampling, shape: None, stream: stream.to_owned(), speaker: 0 }
-    }
 
     #[test]
     fn pauses_are_drawn_from_the_requests_own_stream() {
-        let pause = |seed, stream, k| backoff(&request(seed, stream), k, 1000, 60_000);
+        let pause = |seed, name, k| backoff(Who { seed, name }, k, 1000, 60_000);
         assert_eq!(pause(1, "agent 1", 3), pause(1, "agent 1", 3));
         assert_ne!(pause(1, "agent 1", 3), pause(2, "agent 1", 3));
         assert_ne!(pause(1, "agent 1", 3), pause(1, "agent 2", 3));
@@ -96,7 +116,7 @@ mod tests {
     fn pauses_double_and_stop_growing() {
         for (k, bound_ms) in [(0, 100), (1, 200), (3, 800), (4, 1500), (63, 1500), (64, 1500), (200, 1500)] {
             let pauses: Vec<Duration> =
-                (0..500).map(|seed| backoff(&request(seed, "a"), k, 100, 1500)).collect();
+                (0..500).map(|seed| backoff(Who { seed, name: "a" }, k, 100, 1500)).collect();
             let bound = Duration::from_millis(bound_ms);
             assert!(pauses.iter().all(|pause| *pause <= bound), "{k}");
             // Uniform: of 500 draws some fall into the last and some into the first twentieth.

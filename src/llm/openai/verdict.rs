@@ -50,11 +50,16 @@ pub enum Failure {
     },
 }
 
-/// Judges one attempt.
+/// Judges one attempt at a chat completion.
 pub fn judge(attempt: Result<Answered, NoAnswer>) -> Result<Reply, Failure> {
+    reply(accepted(attempt)?)
+}
+
+/// The answer of an attempt, where there is one whose status says that it went well.
+pub fn accepted(attempt: Result<Answered, NoAnswer>) -> Result<Answered, Failure> {
     let answered = attempt.map_err(|cause| again(&cause.to_string(), None, cause == NoAnswer::Connect))?;
     match answered.status {
-        200..=299 => reply(answered),
+        200..=299 => Ok(answered),
         _ => Err(failure(&answered)),
     }
 }

@@ -26,7 +26,7 @@ const NAME: &str = "embeddings";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddingsParams {
-    /// `.npy` file of the user vectors, one row a user, 32- or 64-bit floats.
+    /// `.npy` file of the user vectors, one row a user, 16-, 32- or 64-bit floats.
     pub users: PathBuf,
     /// `.npy` file of the item vectors, one row an item, as wide as those of the users.
     pub items: PathBuf,

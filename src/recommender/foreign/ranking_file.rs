@@ -5,11 +5,9 @@
 use super::super::{RecommendError, model_file};
 use super::bad;
 use super::remote::quote;
+use crate::columns::{ids, numbers, whole_numbers};
 use crate::dataset::Vocabulary;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, Int32Type, Int64Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef};
-use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -283,46 +281,4 @@ impl Reading<'_> {
             None => Ok(lists),
         }
     }
-}
-
-/// Raw ids of a column of text or whole numbers without nulls.
-fn ids(array: &ArrayRef) -> Option<Vec<String>> {
-    if array.null_count() > 0 {
-        return None;
-    }
-    let rows = 0..array.len();
-    Some(match array.data_type() {
-        DataType::Utf8 => rows.map(|k| array.as_string::<i32>().value(k).to_owned()).collect(),
-        DataType::LargeUtf8 => rows.map(|k| array.as_string::<i64>().value(k).to_owned()).collect(),
-        DataType::Int32 => rows.map(|k| array.as_primitive::<Int32Type>().value(k).to_string()).collect(),
-        DataType::Int64 => rows.map(|k| array.as_primitive::<Int64Type>().value(k).to_string()).collect(),
-        DataType::UInt32 => rows.map(|k| array.as_primitive::<UInt32Type>().value(k).to_string()).collect(),
-        DataType::UInt64 => rows.map(|k| array.as_primitive::<UInt64Type>().value(k).to_string()).collect(),
-        _ => return None,
-    })
-}
-
-/// Whole numbers of a column without nulls.
-fn whole_numbers(array: &ArrayRef) -> Option<Vec<f64>> {
-    match array.data_type() {
-        DataType::Float32 | DataType::Float64 => None,
-        _ => numbers(array),
-    }
-}
-
-/// Numbers of a column without nulls.
-fn numbers(array: &ArrayRef) -> Option<Vec<f64>> {
-    if array.null_count() > 0 {
-        return None;
-    }
-    let rows = 0..array.len();
-    Some(match array.data_type() {
-        DataType::Int32 => rows.map(|k| f64::from(array.as_primitive::<Int32Type>().value(k))).collect(),
-        DataType::Int64 => rows.map(|k| array.as_primitive::<Int64Type>().value(k) as f64).collect(),
-        DataType::UInt32 => rows.map(|k| f64::from(array.as_primitive::<UInt32Type>().value(k))).collect(),
-        DataType::UInt64 => rows.map(|k| array.as_primitive::<UInt64Type>().value(k) as f64).collect(),
-        DataType::Float32 => rows.map(|k| f64::from(array.as_primitive::<Float32Type>().value(k))).collect(),
-        DataType::Float64 => rows.map(|k| array.as_primitive::<Float64Type>().value(k)).collect(),
-        _ => return None,
-    })
 }
