@@ -104,7 +104,7 @@ fn truth_section(report: &Report) -> Option<Value> {
 fn text_section(report: &Report) -> Option<Value> {
     let told = text_bought::told(report)?;
     Some(
-        context! { answer => told.answer, parts => told.parts, choice => told.choice, table => rows(told.table) },
+        context! { answer => told.answer, grounds => told.grounds, parts => told.parts, choice => told.choice, table => rows(told.table) },
     )
 }
 

@@ -28,6 +28,8 @@ pub const COLD: [&str; 5] =
 pub struct Told {
     /// One sentence: the answer over all that is shown.
     pub answer: String,
+    /// What it rests on.
+    pub grounds: String,
     /// A sentence about the tail, and one about cold items where there are any.
     pub parts: Vec<String>,
     /// Which arms were compared, how they were chosen, and what that does to the numbers.
@@ -63,34 +65,24 @@ pub fn told(report: &Report) -> Option<Told> {
     let (without, arms) = compared(report)?;
     let best = *arms.first()?;
     let by = OVERALL.iter().copied().find(|metric| row(report, best, metric).is_some())?;
-    let mut parts = vec![part(report, best, "the long tail", &TAIL)];
+    let mut parts = vec![part(report, best, "Items of the long tail", &TAIL)];
     if has_any(report, &COLD) {
-        parts.push(part(report, best, "items that nobody has in training", &COLD));
+        parts.push(part(report, best, "Items that nobody has in training", &COLD));
     }
-    Some(Told {
-        answer: answer(report, best, without, row(report, best, by)?),
-        parts,
-        choice: choice(report, by),
-        table: table(report, without, &arms),
-    })
+    let (answer, grounds) = answer(report, best, without, row(report, best, by)?);
+    Some(Told { answer, grounds, parts, choice: choice(report, by), table: table(report, without, &arms) })
 }
 
-fn answer(report: &Report, best: &str, without: &str, row: &ComparisonRow) -> String {
+/// The answer, and the numbers it rests on.
+fn answer(report: &Report, best: &str, without: &str, row: &ComparisonRow) -> (String, String) {
     let name = labels::heading(&row.metric).to_lowercase();
+    let answer = match row.diff {
+        _ if !report.is_shown(row) => "Text bought nothing that can be told apart from chance.".to_owned(),
+        Some(diff) if diff > 0.0 => format!("Text bought {name}: {best} beats {without}."),
+        _ => format!("Text cost {name}: {best} falls behind {without}."),
+    };
     let found = finding(report, row);
-    if !report.is_shown(row) {
-        return format!(
-            "Text bought nothing that can be told apart from chance: {best}, the best arm with text, against {without}, \
-             the best without: {found}."
-        );
-    }
-    if row.diff.is_some_and(|diff| diff > 0.0) {
-        format!("Text bought {name}: {best} beats {without}, the best arm without text. {found}.")
-    } else {
-        format!(
-            "Text cost {name}: {best}, the best arm with text, falls behind {without}, the best without. {found}."
-        )
-    }
+    (answer, format!("{best} is the best arm with text, {without} the best without. {found}."))
 }
 
 /// How much of some items is shown, and how that is received.
@@ -105,21 +97,21 @@ fn part(report: &Report, arm: &str, items: &str, metrics: &[&str; 5]) -> String 
             };
             format!("{what}: {}", finding(report, row))
         }
-        _ => format!("{open}: one of the arms shows none"),
+        _ => format!("{open}: one of the arms hardly shows any"),
     };
     let shown = told(
         share,
-        &format!("{arm} shows more of it"),
-        &format!("{arm} shows less of it"),
-        "no difference in how much of it is shown can be told apart from chance",
+        &format!("{arm} shows more of them"),
+        &format!("{arm} shows fewer of them"),
+        "that more or fewer of them are shown cannot be told apart from chance",
     );
     let received = told(
         view,
-        "what it shows of it is watched more often",
-        "what it shows of it is watched less often",
-        "no difference in how often what is shown of it is watched can be told apart from chance",
+        "those it shows are watched more often",
+        "those it shows are watched less often",
+        "that those it shows are watched more or less often cannot be told apart from chance",
     );
-    format!("Of {items}: {shown}; {received}.")
+    format!("{items}: {shown}; {received}.")
 }
 
 fn choice(report: &Report, by: &str) -> String {
@@ -140,8 +132,9 @@ fn choice(report: &Report, by: &str) -> String {
         ));
     }
     told.push_str(
-        "Differences are taken person by person, with text minus without; p-values are adjusted over the measures of \
-         one arm in this table. The long tail are the least popular items that together have 20\u{202f}% of the training \
+        "Differences are taken person by person, with text minus without, over those who have a value in both arms: how \
+         often tail or cold items are watched, over those to whom both arms show some. P-values are adjusted over the \
+         measures of one arm in this table. The long tail are the least popular items that together have 20\u{202f}% of the training \
          interactions.",
     );
     told
@@ -207,42 +200,41 @@ mod tests {
 
     #[test]
     fn the_answer_says_what_was_found_and_no_more() {
-        let answer = |diff| told(&with_difference("s_sat", diff)).expect("both sorts").answer;
-        assert!(
-            answer(0.2).starts_with("Text bought satisfaction: alpharec beats mf, the best arm without text. Satisfaction +0.200 (95"),
-            "{}",
-            answer(0.2)
-        );
-        assert!(
-            answer(-0.2)
-                .starts_with("Text cost satisfaction: alpharec, the best arm with text, falls behind mf")
-        );
-        let open = answer(0.005);
-        assert!(
-            open.starts_with("Text bought nothing that can be told apart from chance: alpharec"),
-            "{open}"
-        );
-        assert!(open.contains("smallest detectable effect 0.0140"), "{open}");
+        let told = |diff| told(&with_difference("s_sat", diff)).expect("both sorts");
+        assert_eq!(told(0.2).answer, "Text bought satisfaction: alpharec beats mf.");
+        let grounds = "alpharec is the best arm with text, mf the best without. Satisfaction +0.200 (95";
+        assert!(told(0.2).grounds.starts_with(grounds), "{}", told(0.2).grounds);
+        assert_eq!(told(-0.2).answer, "Text cost satisfaction: alpharec falls behind mf.");
+        let open = told(0.005);
+        assert_eq!(open.answer, "Text bought nothing that can be told apart from chance.");
+        assert!(open.grounds.contains("smallest detectable effect 0.0140"), "{}", open.grounds);
     }
 
     #[test]
     fn the_tail_is_told_apart_from_the_rest() {
         let tail = |metric, diff| told(&with_difference(metric, diff)).expect("both sorts").parts[0].clone();
-        assert!(tail("tail_share", 0.05).starts_with("Of the long tail: alpharec shows more of it: "));
-        assert!(tail("tail_share", -0.05).starts_with("Of the long tail: alpharec shows less of it: "));
         assert!(
-            tail("tail_share", 0.001).contains("no difference in how much of it is shown can be told apart")
+            tail("tail_share", 0.05).starts_with("Items of the long tail: alpharec shows more of them: ")
         );
-        assert!(tail("p_view.tail", 0.05).contains("; what it shows of it is watched more often: "));
+        assert!(
+            tail("tail_share", -0.05).starts_with("Items of the long tail: alpharec shows fewer of them: ")
+        );
+        let open = tail("tail_share", 0.001);
+        assert!(
+            open.contains("that more or fewer of them are shown cannot be told apart from chance"),
+            "{open}"
+        );
+        assert!(tail("p_view.tail", 0.05).contains("; those it shows are watched more often: "));
         let mut report = with_difference("tail_share", 0.05);
         report
             .text_bought
             .iter_mut()
             .filter(|row| row.metric == "p_view.tail")
             .for_each(|row| row.diff = None);
+        let none = told(&report).expect("both sorts").parts[0].clone();
         assert!(
-            told(&report).expect("both sorts").parts[0]
-                .ends_with("watched can be told apart from chance: one of the arms shows none.")
+            none.ends_with("cannot be told apart from chance: one of the arms hardly shows any."),
+            "{none}"
         );
     }
 
