@@ -7,6 +7,7 @@
 pub mod account;
 pub mod budget;
 pub mod client;
+pub mod fence;
 pub mod llama;
 pub mod openai;
 pub mod plan;

@@ -1,7 +1,7 @@
 //! The words of a prompt: a TOML file of wording and templates, shipped or the user's own.
 //! Must not know agents; it fills in what it is given.
 
-use super::fence;
+use crate::llm::fence;
 use crate::scenario::params::{self, Complaint};
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use schemars::JsonSchema;
