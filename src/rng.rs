@@ -61,6 +61,8 @@ pub enum Purpose {
     Cast = 27,
     /// Folds, resampling and probe pages of a validation.
     Validation = 25,
+    /// The orders in which candidates are put before a language model, and its luck.
+    Rerank = 29,
 }
 
 /// The root of all randomness of one run.

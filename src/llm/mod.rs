@@ -13,6 +13,7 @@ pub mod openai;
 pub mod plan;
 pub mod shape;
 pub mod tape;
+pub mod words;
 
 use crate::scenario::params::Complaint;
 use serde::{Deserialize, Serialize};
