@@ -33,7 +33,7 @@ fn toy_params(name: &str) -> &'static str {
 
 /// Everything in the list that can be tested without help from outside.
 fn kinds() -> impl Iterator<Item = &'static dyn RecommenderKind> {
-    ALL.iter().copied().filter(|kind| kind.about().needs != Needs::Foreign)
+    ALL.iter().copied().filter(|kind| !matches!(kind.about().needs, Needs::Foreign | Needs::Llm))
 }
 
 /// A training set with all that belongs to it.
