@@ -65,6 +65,8 @@ pub enum Purpose {
     Validation = 25,
     /// Which items a split holds out whole.
     ColdItems = 30,
+    /// The orders in which candidates are put before a language model, and its luck.
+    Rerank = 29,
 }
 
 /// The root of all randomness of one run.

@@ -3,7 +3,7 @@
 
 use super::run::ScenarioArguments;
 use super::{CliError, Listener, base_dir, print};
-use crate::experiment::estimate::{self, Estimate, Estimates};
+use crate::experiment::estimate::{self, Asker, Estimate, Estimates};
 use crate::report::format;
 use clap::Args;
 use std::fmt::Write;
@@ -29,16 +29,31 @@ pub fn run(arguments: &Arguments, progress: Listener<'_>) -> Result<(), CliError
 }
 
 fn told(found: &Estimates) -> String {
+    let decisions = match found.agents_ask {
+        true => "the choice model fitted to recorded agents",
+        false => "the scenario's own behaviour",
+    };
     let mut text = format!(
-        "{} agents, of whom {} rehearsed: real prompts, decisions of the choice model fitted to recorded agents\n\n",
+        "{} agents, of whom {} rehearsed: real prompts, decisions of {decisions}\n\n",
         found.n_agents, found.n_rehearsed
     );
-    let header = ["arm", "model", "calls", "tokens read", "of them prefix", "tokens written", "US$", "time"];
-    let mut rows: Vec<[String; 8]> = vec![header.map(str::to_owned)];
+    let header = [
+        "arm",
+        "who asks",
+        "model",
+        "calls",
+        "tokens read",
+        "of them prefix",
+        "tokens written",
+        "US$",
+        "time",
+    ];
+    let mut rows: Vec<[String; 9]> = vec![header.map(str::to_owned)];
     rows.extend(found.rows.iter().map(row));
     let total = |of: fn(&Estimate) -> f64| found.rows.iter().map(of).sum::<f64>();
     rows.push([
         "in all".to_owned(),
+        String::new(),
         String::new(),
         count(total(|e| e.n_calls)),
         count(total(|e| e.prompt_tokens)),
@@ -51,7 +66,7 @@ fn told(found: &Estimates) -> String {
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
     for row in &rows {
         let cell = |(k, cell): (usize, &String)| match k {
-            0 | 1 => format!("{cell:<width$}", width = widths[k]),
+            0..=2 => format!("{cell:<width$}", width = widths[k]),
             _ => format!("{cell:>width$}", width = widths[k]),
         };
         let line: Vec<String> = row.iter().enumerate().map(cell).collect();
@@ -65,9 +80,14 @@ fn told(found: &Estimates) -> String {
     text
 }
 
-fn row(estimate: &Estimate) -> [String; 8] {
+fn row(estimate: &Estimate) -> [String; 9] {
+    let asker = match estimate.asker {
+        Asker::Agents => "agents",
+        Asker::Recommender => "recommender",
+    };
     [
         estimate.arm.clone(),
+        asker.to_owned(),
         estimate.model.clone(),
         count(estimate.n_calls),
         count(estimate.prompt_tokens),

@@ -1,17 +1,20 @@
 //! `windtunnel estimate`: what a run with a language model would take in calls, tokens, money and time,
 //! before anything is spent. A sample of agents goes through the real session with the real prompts,
-//! deciding by the choice model; only models in this process are tried out, for their speed. Must not
-//! write a run folder.
+//! deciding by the choice model where they think with a language model; recommenders that ask one are answered by
+//! one that pretends. Only models in this process are tried out, for their speed. Must not write a run folder.
 
 use super::prepare::Prepared;
+use super::pretend::Pretender;
 use super::{RunError, RunOptions, WRONG_BEHAVIOR, tunnel, wrong_behavior};
 use crate::agent::behavior::choice::Choice;
 use crate::agent::behavior::llm::rehearsal::Tally;
-use crate::agent::behavior::{BehaviorError, BehaviorKind};
+use crate::agent::behavior::{BehaviorError, BehaviorKind, Setting};
 use crate::llm::client::{Caller, Client};
+use crate::llm::plan::LlmPlan;
 use crate::llm::{LlmError, Usage};
 use crate::scenario::Scenario;
 use crate::world::WorldError;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Instant;
@@ -19,11 +22,22 @@ use std::time::Instant;
 /// Agents that rehearse, where the population has more.
 const N_REHEARSING: usize = 200;
 
+/// Who asks a language model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The people in front of the arm.
+    Agents,
+    /// The arm itself.
+    Recommender,
+}
+
 /// What one arm would take of one model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
     /// The arm.
     pub arm: String,
+    /// Who asks in it: the agents or the recommender.
+    pub asker: Asker,
     /// The model's name in the scenario.
     pub model: String,
     /// Calls.
@@ -51,7 +65,9 @@ pub struct Estimates {
     pub n_agents: usize,
     /// How many of them rehearsed.
     pub n_rehearsed: usize,
-    /// By arm and model; rounds are counted in.
+    /// Whether they think with a language model, and decided by the choice model for now.
+    pub agents_ask: bool,
+    /// By arm and model, agents before recommenders; rounds are counted in.
     pub rows: Vec<Estimate>,
 }
 
@@ -69,8 +85,10 @@ fn rehearse(
     latency_ms: u32,
     options: &RunOptions<'_>,
 ) -> Result<Estimates, RunError> {
-    let prepared = Prepared::new(scenario, options.base_dir, llm, options.progress)?;
-    let setting = prepared.setting(scenario, prepared.streams);
+    let mut prepared = Prepared::new(scenario, options.base_dir, llm, options.progress)?;
+    let (pretenders, pretending) = pretending(scenario, llm)?;
+    prepared.around.llm = pretending.clone();
+    let setting = Setting { llm: llm.clone(), ..prepared.setting(scenario, prepared.streams) };
     let parameters = toml::Table::from_iter([("parameters".to_owned(), "gpt35-movielens".into())]);
     let choice = Choice.check("estimate", &parameters).expect("a shipped set needs no check");
     let inner = choice.begin(&setting)?;
@@ -79,14 +97,23 @@ fn rehearse(
     let step = n_agents.div_ceil(N_REHEARSING).max(1);
     let sample: Vec<_> = prepared.agents.profiles.iter().step_by(step).copied().collect();
     let scale = n_agents as f64 / sample.len().max(1) as f64 * f64::from(scenario.file.rounds);
-    let mut rows = Vec::new();
+    let (mut rows, mut agents_ask) = (Vec::new(), false);
+    let row = |asker, arm: &str, name: &str, tally: &Tally| {
+        estimate(scenario, llm, (asker, arm, name), tally, scale, latency_ms)
+    };
     for arm in &scenario.arms {
         let (model, _) =
             prepared.workshop(&scenario.arms, None, options.progress).fit(&prepared.split, arm, 0)?;
         let rehearsal = scenario.behavior.rehearse(&setting, inner.clone())?;
-        let (behavior, tallies) = rehearsal.ok_or_else(|| wrong_behavior(scenario, WRONG_BEHAVIOR))?;
+        if rehearsal.is_none() && pretenders.is_empty() {
+            return Err(wrong_behavior(scenario, WRONG_BEHAVIOR));
+        }
         let mut tunnel = tunnel(scenario, &prepared, model.into(), prepared.known.clone(), 0);
-        tunnel.behavior = behavior.in_arm(&arm.name).unwrap_or(behavior);
+        let tallies = rehearsal.map(|(behavior, tallies)| {
+            tunnel.behavior = behavior;
+            tallies
+        });
+        tunnel.behavior = tunnel.behavior.in_arm(&arm.name).unwrap_or(tunnel.behavior);
         options.progress.begin(&format!("rehearse {}", arm.name), sample.len() as u64);
         let done: Result<(), WorldError> =
             tunnel.simulate(&sample, sample.len().max(1), options.progress, |_| Ok(()));
@@ -95,19 +122,41 @@ fn rehearse(
             WorldError::Recommend(source) => RunError::Recommend { arm: arm.name.clone(), source },
             WorldError::Behavior(source) => RunError::Behavior(source),
         })?;
+        let Some(tallies) = tallies else { continue };
+        agents_ask = true;
         let tallies = tallies.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         for (name, tally) in tallies {
-            rows.push(estimate(scenario, llm, &arm.name, &name, &tally, scale, latency_ms)?);
+            rows.push(row(Asker::Agents, &arm.name, &name, &tally)?);
         }
     }
-    Ok(Estimates { n_agents, n_rehearsed: sample.len(), rows })
+    for ((arm, name), account) in pretending.ledger().accounts() {
+        let samples = pretenders.get(name).map(|pretender| pretender.samples()).unwrap_or_default();
+        let tally = Tally { n_calls: account.n_calls, usage: account.usage, samples };
+        rows.push(row(Asker::Recommender, arm, name, &tally)?);
+    }
+    pretending.close();
+    Ok(Estimates { n_agents, n_rehearsed: sample.len(), agents_ask, rows })
+}
+
+/// Models that pretend, for all that recommenders ask, and a client that knows no others.
+type Pretending = (BTreeMap<String, Arc<Pretender>>, Arc<Client>);
+
+fn pretending(scenario: &Scenario, llm: &Arc<Client>) -> Result<Pretending, RunError> {
+    let client = Client::new(Arc::new(LlmPlan::default()), std::path::Path::new("."), None);
+    let mut pretenders = BTreeMap::new();
+    for name in scenario.arms.iter().filter_map(|arm| arm.trainer.llm()) {
+        let model = llm.model(name).map_err(BehaviorError::from)?;
+        let pretender = Arc::new(Pretender::new(model.clone()));
+        client.install(name, pretender.clone(), model.price());
+        pretenders.insert(name.to_owned(), pretender);
+    }
+    Ok((pretenders, client))
 }
 
 fn estimate(
     scenario: &Scenario,
     llm: &Arc<Client>,
-    arm: &str,
-    name: &str,
+    (asker, arm, name): (Asker, &str, &str),
     tally: &Tally,
     scale: f64,
     latency_ms: u32,
@@ -126,6 +175,7 @@ fn estimate(
     };
     Ok(Estimate {
         arm: arm.to_owned(),
+        asker,
         model: name.to_owned(),
         n_calls,
         prompt_tokens: usage.prompt_tokens as f64 * scale,

@@ -10,6 +10,7 @@ pub mod folder;
 mod manifest;
 pub mod personas;
 pub mod prepare;
+mod pretend;
 mod simulate;
 mod tables;
 mod text_bought;

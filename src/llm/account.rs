@@ -17,6 +17,8 @@ pub struct Account {
     pub n_repairs: u64,
     /// Calls that came to nothing for good.
     pub n_failures: u64,
+    /// What was wrong with replies that were used all the same.
+    pub slips: Slips,
     /// Tokens of the calls that the model answered.
     pub usage: Usage,
     /// Tokens of the calls that the tape answered.
@@ -25,6 +27,26 @@ pub struct Account {
     latencies_ms: Vec<u32>,
     /// What its tokens cost.
     pub price: Price,
+}
+
+/// What was wrong with orders of slots that were used as far as they went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slips {
+    /// Numbers that are no slot.
+    pub n_unknown: u64,
+    /// Slots named once more.
+    pub n_repeated: u64,
+    /// Slots not named.
+    pub n_unnamed: u64,
+}
+
+impl Slips {
+    /// Adds others to these.
+    pub fn add(&mut self, others: Slips) {
+        self.n_unknown += others.n_unknown;
+        self.n_repeated += others.n_repeated;
+        self.n_unnamed += others.n_unnamed;
+    }
 }
 
 /// Latency at three quantiles, in milliseconds.

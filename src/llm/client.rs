@@ -2,7 +2,7 @@
 //! then the reply. Starts models and opens the tape when they are first needed. Must not know what
 //! is asked.
 
-use super::account::Ledger;
+use super::account::{Ledger, Slips};
 use super::budget::Purse;
 use super::plan::LlmPlan;
 use super::tape::{Key, Outcome, Tape, TapeMode};
@@ -212,6 +212,11 @@ impl Client {
             request.stream = format!("{stream}, repair {}", n_repairs + 1);
         }
         unreachable!("the last repair returns")
+    }
+
+    /// Notes what was wrong with a reply that was used all the same.
+    pub fn slipped(&self, caller: &Caller, slips: Slips) {
+        self.account(caller, |account| account.slips.add(slips));
     }
 
     /// What was asked so far, by arm and model.

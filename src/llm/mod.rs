@@ -7,11 +7,13 @@
 pub mod account;
 pub mod budget;
 pub mod client;
+pub mod fence;
 pub mod llama;
 pub mod openai;
 pub mod plan;
 pub mod shape;
 pub mod tape;
+pub mod words;
 
 use crate::scenario::params::Complaint;
 use serde::{Deserialize, Serialize};

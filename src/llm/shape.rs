@@ -26,6 +26,13 @@ pub enum Shape {
         /// Greatest value.
         high: u32,
     },
+    /// The slots `1..=n` in some order, as a list of numbers. Schema and grammar ask for exactly `n` of them;
+    /// neither can say that none comes twice, so the reader takes every list of whole numbers that names a
+    /// slot, and what to make of the rest is its user's business.
+    Order {
+        /// Slots there are.
+        n: u32,
+    },
     /// Text of at most so many characters.
     Text {
         /// Most characters.
@@ -59,6 +66,7 @@ impl Shape {
                 json!({"type": "array", "items": of.json_schema(), "minItems": min, "maxItems": max})
             }
             Shape::Integer { low, high } => json!({"type": "integer", "minimum": low, "maximum": high}),
+            Shape::Order { n } => order(*n).json_schema(),
             Shape::Text { max_chars } => json!({"type": "string", "maxLength": max_chars}),
             Shape::Boolean => json!({"type": "boolean"}),
             Shape::OneOf(words) => json!({"type": "string", "enum": words}),
@@ -93,6 +101,7 @@ impl Shape {
             }
             Shape::Array { of, max, .. } => 2 + *max as u32 * (1 + of.closing_bytes()),
             Shape::Integer { high, .. } => high.to_string().len() as u32,
+            Shape::Order { n } => order(*n).closing_bytes(),
             Shape::Text { .. } => 6,
             Shape::Boolean => 5,
             Shape::OneOf(words) => 2 + words.iter().map(|word| word.len() as u32).max().unwrap_or(0),
@@ -133,6 +142,15 @@ impl Shape {
                 Some(number) if (u64::from(*low)..=u64::from(*high)).contains(&number) => Ok(()),
                 _ => Err(format!("{at} is {found}, expected a whole number from {low} to {high}")),
             },
+            (Shape::Order { n }, Value::Array(found)) => {
+                if let Some(odd) = found.iter().find(|entry| !entry.is_i64() && !entry.is_u64()) {
+                    return Err(format!("{at} holds {odd}, expected whole numbers only"));
+                }
+                let is_slot =
+                    |entry: &Value| entry.as_u64().is_some_and(|k| (1..=u64::from(*n)).contains(&k));
+                let names_one = found.iter().any(is_slot);
+                names_one.then_some(()).ok_or_else(|| format!("{at} names none of the numbers 1 to {n}"))
+            }
             // Servers without structured output overrun the length now and then; cutting is the reader's business.
             (Shape::Text { .. }, Value::String(_)) | (Shape::Boolean, Value::Bool(_)) => Ok(()),
             (Shape::OneOf(words), Value::String(found)) if words.contains(&found.as_str()) => Ok(()),
@@ -151,7 +169,7 @@ impl Shape {
     fn kind(&self) -> &'static str {
         match self {
             Shape::Object(_) => "an object",
-            Shape::Array { .. } => "a list",
+            Shape::Array { .. } | Shape::Order { .. } => "a list",
             Shape::Integer { .. } => "a whole number",
             Shape::Text { .. } => "text",
             Shape::Boolean => "true or false",
@@ -159,6 +177,11 @@ impl Shape {
             Shape::Either(_) => "one of several",
         }
     }
+}
+
+/// The list that is asked for where an order of slots is wanted.
+fn order(n: u32) -> Shape {
+    Shape::Array { of: Box::new(Shape::Integer { low: 1, high: n }), min: n as usize, max: n as usize }
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -216,6 +239,7 @@ impl Grammar {
                     _ => format!("\"[\" {inner} (\",\" {inner}){{{},{}}} \"]\"", min - 1, max - 1),
                 }
             }
+            Shape::Order { n } => self.expression(&order(*n)),
             Shape::Integer { low, high } => alternatives((*low..=*high).map(|number| number.to_string())),
             Shape::Text { max_chars } => {
                 let max_chars = (*max_chars).clamp(1, N_REPETITIONS_MAX);
@@ -294,6 +318,26 @@ mod tests {
         assert!(grammar.starts_with("root ::= \"{\\\"a\\\":\" r1 \",\\\"b\\\":\" r0 \"}\"\n"), "{grammar}");
         assert!(grammar.contains("r0 ::= (\"1\" | \"2\")\n"));
         assert!(grammar.contains("r1 ::= \"[\" (r0 (\",\" r0){0,2})? \"]\"\n"));
+    }
+
+    #[test]
+    fn an_order_is_asked_for_whole_and_read_as_far_as_it_can_be_used() {
+        let shape = Shape::object([("order", Shape::Order { n: 3 })]);
+        let list = &shape.json_schema()["properties"]["order"];
+        assert_eq!(
+            (&list["minItems"], &list["maxItems"], &list["items"]["maximum"]),
+            (&json!(3), &json!(3), &json!(3))
+        );
+        assert!(shape.grammar().contains("r1 ::= \"[\" r0 (\",\" r0){2,2} \"]\"\n"), "{}", shape.grammar());
+        for good in ["[3,1,2]", "[2]", "[9,2,2,-4,0]", "[1,2,3,4]"] {
+            assert!(shape.read(&format!("{{\"order\":{good}}}")).is_ok(), "{good}");
+        }
+        let problem = |list: &str| shape.read(&format!("{{\"order\":{list}}}")).expect_err("of no use");
+        assert_eq!(problem("[]"), "the reply, order names none of the numbers 1 to 3");
+        assert_eq!(problem("[4,0]"), "the reply, order names none of the numbers 1 to 3");
+        assert_eq!(problem("[1,\"2\"]"), "the reply, order holds \"2\", expected whole numbers only");
+        assert!(problem("[1.5]").contains("1.5") && problem("2").contains("is a number, expected a list"));
+        assert!(shape.closing_bytes() as usize >= "{\"order\":[3,1,2]}".len());
     }
 
     #[test]

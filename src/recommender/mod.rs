@@ -23,6 +23,7 @@ pub mod ease;
 pub mod foreign;
 pub mod item_knn;
 pub mod lightgcn;
+pub mod llm_rank;
 pub mod mf;
 pub mod mult_vae;
 pub mod mult_vae_network;
@@ -332,6 +333,7 @@ pub static ALL: &[&dyn RecommenderKind] = &[
     &foreign::http::Http,
     &item_knn::ItemKnn,
     &lightgcn::LightGcn,
+    &llm_rank::LlmRank,
     &mf::Mf,
     &mult_vae::MultVae,
     &popular::Popular,
@@ -398,7 +400,7 @@ pub enum RecommendError {
         /// What went wrong.
         cause: String,
     },
-    /// A recommender outside this process broke the protocol or could not be reached.
+    /// A recommender outside this process, or a language model, broke the protocol or could not be reached.
     #[error("recommender answered badly for user {user}, page {page}: {cause}")]
     Foreign {
         /// Raw id of the user.
@@ -411,6 +413,11 @@ pub enum RecommendError {
 }
 
 impl RecommendError {
+    /// Whether nobody will be answered any more, as against one request failing: a spent budget, say.
+    pub fn stops_run(&self) -> bool {
+        matches!(self, RecommendError::Llm(error) if error.stops_run())
+    }
+
     /// What went wrong, for a place that already names user and page.
     pub fn cause(&self) -> String {
         match self {

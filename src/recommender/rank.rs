@@ -185,6 +185,11 @@ pub fn rank_blocks(
         .collect()
 }
 
+/// The scores of a list that comes without: 1, 1/2, 1/3, …
+pub fn reciprocal_ranks(n: usize) -> Vec<f32> {
+    (1..=n).map(|rank| 1.0 / rank as f32).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

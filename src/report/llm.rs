@@ -38,6 +38,9 @@ fn total(usages: &[LlmUsage]) -> LlmUsage {
         total.n_retries += usage.n_retries;
         total.n_repairs += usage.n_repairs;
         total.n_failures += usage.n_failures;
+        total.n_unknown_slots += usage.n_unknown_slots;
+        total.n_repeated_slots += usage.n_repeated_slots;
+        total.n_unnamed_slots += usage.n_unnamed_slots;
         total.prompt_tokens += usage.prompt_tokens;
         total.cached_tokens += usage.cached_tokens;
         total.completion_tokens += usage.completion_tokens;
@@ -103,6 +106,14 @@ pub fn summary(report: &Report) -> Option<String> {
             money(all.replayed_usd)
         ));
     }
+    if all.n_unknown_slots + all.n_repeated_slots + all.n_unnamed_slots > 0 {
+        told.push_str(&format!(
+            " Orders of slots named {} that there are not and {} twice, and left out {}.",
+            format::count(all.n_unknown_slots),
+            format::count(all.n_repeated_slots),
+            format::count(all.n_unnamed_slots)
+        ));
+    }
     Some(told)
 }
 
@@ -162,6 +173,18 @@ mod tests {
         assert_eq!(
             summary(&report(&[taped])).as_deref(),
             Some("5 calls. The tape answered them all and saved 100 tokens and 0.00\u{a0}US$.")
+        );
+        let slipped = LlmUsage {
+            n_calls: 1,
+            n_replayed: 1,
+            n_repeated_slots: 2,
+            n_unnamed_slots: 2,
+            ..LlmUsage::default()
+        };
+        let told = summary(&report(&[slipped])).expect("something was asked");
+        assert!(
+            told.ends_with(" Orders of slots named 0 that there are not and 2 twice, and left out 2."),
+            "{told}"
         );
         assert!(summary(&report(&[])).is_none() && table(&report(&[])).rows.is_empty());
         assert_eq!(table(&report(&[asked])).rows.len(), 1, "one row is its own sum");

@@ -155,6 +155,15 @@ pub struct LlmUsage {
     pub n_repairs: u64,
     /// Calls that came to nothing for good.
     pub n_failures: u64,
+    /// Numbers in orders of slots that are no slot; such orders are used as far as they go.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub n_unknown_slots: u64,
+    /// Slots that such orders name once more.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub n_repeated_slots: u64,
+    /// Slots that they do not name.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub n_unnamed_slots: u64,
     /// Tokens read, of calls that the model answered.
     pub prompt_tokens: u64,
     /// How many of these were not computed again.
@@ -173,6 +182,10 @@ pub struct LlmUsage {
     pub latency_p90_ms: Option<u32>,
     /// The same for 99 in a hundred.
     pub latency_p99_ms: Option<u32>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Default for Manifest {

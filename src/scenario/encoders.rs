@@ -77,7 +77,7 @@ impl Sink {
                     .extend(unknown.map(|name| Complaint::unknown_name(at(key), name, known.into_iter())));
             };
             known("encoder", arm.trainer.encoder(), encoders.iter().map(|spec| spec.name.as_str()).collect());
-            known("model", arm.trainer.llm(), models.iter().map(|model| model.name.as_str()).collect());
+            known("llm", arm.trainer.llm(), models.iter().map(|model| model.name.as_str()).collect());
             known("wraps", arm.trainer.wraps(), arms.iter().map(|(arm, _)| arm.name.as_str()).collect());
             if wraps_itself(arm, arms) {
                 let bound = "an arm that does not lead back to this one";

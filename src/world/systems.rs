@@ -128,6 +128,10 @@ pub(super) fn ask(
     for ((profile, _, session), answer) in asking.iter_mut().zip(answers) {
         match answer {
             Ok(ranked) => session.ranked = ranked,
+            Err(error) if error.stops_run() => {
+                trouble.0.get_or_insert(error.into());
+                return;
+            }
             Err(error) => session.fail(profile.agent, "recommend", error.cause()),
         }
     }

@@ -8,7 +8,6 @@
 pub mod actor;
 pub mod biography;
 pub mod cast;
-pub mod fence;
 pub mod persona;
 pub mod prompts;
 pub mod rehearsal;

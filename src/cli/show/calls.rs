@@ -5,9 +5,9 @@
 //! several calls of one name those are shown whose prompt names most of what this session was shown.
 
 use super::super::{CliError, base_dir};
-use crate::agent::behavior::llm::fence::fenced;
 use crate::event::story::About;
 use crate::llm::Role;
+use crate::llm::fence::fenced;
 use crate::llm::tape::{Call, FILE_NAME, Filter, Outcome, Tape, TapeMode};
 use crate::report::format;
 use crate::report::show::Found;

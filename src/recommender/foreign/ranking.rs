@@ -5,12 +5,12 @@
 //! `ranking_file.rs`.
 
 use super::super::history::History;
+use super::super::rank::reciprocal_ranks;
 use super::super::{
     About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
 };
 use super::super::{Request, Trainer, Training, model_file};
 use super::ranking_file::{self, Lists};
-use super::remote::reciprocal_ranks;
 use super::roster::check_raw_ids;
 use super::{bad, require};
 use crate::id::ItemId;

@@ -2,12 +2,12 @@
 //! gets anything, and nobody more than the record holds. Of a record only what was shown is looked at,
 //! never what was made of it. Must not know how records are written: that is `event/recorded.rs`.
 
+use super::super::rank::reciprocal_ranks;
 use super::super::{
     About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
 };
 use super::super::{Request, Trainer, Training, model_file};
 use super::ranking_file::Lists;
-use super::remote::reciprocal_ranks;
 use super::roster::check_raw_ids;
 use super::{bad, require};
 use crate::event::EventError;

@@ -6,6 +6,7 @@
 //! answer that cannot be used at all ([`Fault`]) concerns the batch, and where no answer comes in
 //! time, everybody: asking on would cost a timeout for each of them.
 
+use super::super::rank::reciprocal_ranks;
 use super::super::{Ranked, RecommendError, Request};
 use super::protocol::{Answer, Body, CatalogueItem, Message, Past, Question, Seen, VERSION};
 use super::roster::Roster;
@@ -352,11 +353,6 @@ fn in_batch(cause: String, n: usize) -> String {
         1 => cause,
         _ => format!("{cause}; so with all {n} users of this batch"),
     }
-}
-
-/// The scores of a list that comes without: 1, 1/2, 1/3, …
-pub fn reciprocal_ranks(n: usize) -> Vec<f32> {
-    (1..=n).map(|rank| 1.0 / rank as f32).collect()
 }
 
 /// Foreign text as an error shows it: quoted, on one line, not too much of it.

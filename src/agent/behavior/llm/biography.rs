@@ -1,13 +1,13 @@
 //! Taste in words: a model writes each person's from a sample of their ratings, once, into a file that
 //! somebody can read and mend. Must not know sessions.
 
-use super::fence::fenced;
 use super::persona::{PersonaEntry, PersonaFile, TITLE_CHARS_MAX, sampled};
 use super::prompts::Prompts;
 use super::reply;
 use crate::agent::behavior::{BehaviorError, Setting};
 use crate::id::UserId;
 use crate::llm::client::Caller;
+use crate::llm::fence::fenced;
 use crate::llm::{ChatRequest, Message, Role, Sampling};
 use crate::progress::Progress;
 use minijinja::context;

@@ -2,10 +2,10 @@
 //! and somebody may have edited, else those that the dataset publishes, else what the person rated.
 //! Must not know models.
 
-use super::fence::fenced;
 use crate::agent::behavior::BehaviorError;
 use crate::dataset::{Dataset, Interactions};
 use crate::id::{GenreId, ItemId, UserId};
+use crate::llm::fence::fenced;
 use crate::rng::{Purpose, Streams};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};

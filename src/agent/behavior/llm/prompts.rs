@@ -1,9 +1,10 @@
 //! The words of a prompt: a TOML file of wording and templates, shipped or the user's own.
 //! Must not know agents; it fills in what it is given.
 
-use super::fence;
+use crate::llm::words;
+pub use crate::llm::words::ItemWords;
 use crate::scenario::params::{self, Complaint};
-use minijinja::{Environment, UndefinedBehavior, Value, context};
+use minijinja::{Value, context};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -29,18 +30,6 @@ impl Wording {
             _ => &self.high,
         }
     }
-}
-
-/// What is recommended, in the forms that sentences need.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ItemWords {
-    /// `film`.
-    pub one: String,
-    /// `films`.
-    pub many: String,
-    /// `watch`.
-    pub verb: String,
 }
 
 /// The templates, in the order of a session.
@@ -70,6 +59,23 @@ struct PromptFile {
     templates: Templates,
 }
 
+impl Templates {
+    fn texts(&self) -> [(&'static str, &str); 9] {
+        let texts = [
+            &self.system,
+            &self.profile,
+            &self.memory,
+            &self.page,
+            &self.decide,
+            &self.reflect,
+            &self.interview,
+            &self.taste_system,
+            &self.taste,
+        ];
+        std::array::from_fn(|k| (TEMPLATES[k], texts[k].as_str()))
+    }
+}
+
 /// The names of the templates, in the order of a session.
 const TEMPLATES: [&str; 9] =
     ["system", "profile", "memory", "page", "decide", "reflect", "interview", "taste_system", "taste"];
@@ -78,8 +84,7 @@ const TEMPLATES: [&str; 9] =
 #[derive(Clone, Debug)]
 pub struct Prompts {
     file: Arc<PromptFile>,
-    environment: Arc<Environment<'static>>,
-    item_words: ItemWords,
+    templates: Arc<words::Templates>,
 }
 
 impl Prompts {
@@ -87,9 +92,9 @@ impl Prompts {
     pub fn named(at: &str, name: &str, item_words: Option<ItemWords>) -> Result<Self, Complaint> {
         let table = params::shipped_or_file(at, name, SHIPPED)?;
         let file: PromptFile = params::parse(name, &table)?;
-        let environment = environment(name, &file.templates)?;
         let item_words = item_words.unwrap_or_else(|| file.item_words.clone());
-        let prompts = Prompts { file: Arc::new(file), environment: Arc::new(environment), item_words };
+        let templates = words::Templates::new(name, &file.templates.texts(), item_words)?;
+        let prompts = Prompts { file: Arc::new(file), templates: Arc::new(templates) };
         prompts.try_out(name)?;
         Ok(prompts)
     }
@@ -102,13 +107,7 @@ impl Prompts {
             decides_with_page => true, text_chars => 1, activity => "x", diversity => "x", conformity => "x",
             taste => "x", memories => ["x"], page => 1, pages_max => 1, items => [item], ratings => ["x"],
         };
-        for template in TEMPLATES {
-            self.fill(template, all.clone()).map_err(|error| Complaint::WrongType {
-                path: format!("{name}.templates.{template}"),
-                problem: error.to_string(),
-            })?;
-        }
-        Ok(())
+        self.templates.try_out(name, &TEMPLATES, &all)
     }
 
     /// What the set is, in words.
@@ -130,42 +129,8 @@ impl Prompts {
     /// # Errors
     /// When a template of the user's own asks for what is not there.
     pub fn fill(&self, template: &str, values: Value) -> Result<String, minijinja::Error> {
-        let words = &self.item_words;
-        let constants = context! {
-            open => fence::OPEN,
-            close => fence::CLOSE,
-            one => &words.one,
-            many => &words.many,
-            verb => &words.verb,
-            ..values
-        };
-        let text = self.environment.get_template(template)?.render(constants)?;
-        Ok(text.trim().to_owned())
+        self.templates.fill(template, values)
     }
-}
-
-/// All templates, compiled; a mistake in one is told with its line.
-fn environment(name: &str, templates: &Templates) -> Result<Environment<'static>, Complaint> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    let texts = [
-        &templates.system,
-        &templates.profile,
-        &templates.memory,
-        &templates.page,
-        &templates.decide,
-        &templates.reflect,
-        &templates.interview,
-        &templates.taste_system,
-        &templates.taste,
-    ];
-    for (template, text) in TEMPLATES.into_iter().zip(texts) {
-        environment.add_template_owned(template, text.clone()).map_err(|error| Complaint::WrongType {
-            path: format!("{name}.templates.{template}"),
-            problem: error.to_string(),
-        })?;
-    }
-    Ok(environment)
 }
 
 #[cfg(test)]

@@ -72,6 +72,7 @@ fn usual_tokens_max(shape: &Shape) -> u32 {
     match shape {
         Shape::Object(fields) => 2 + fields.iter().map(|(_, inner)| 4 + usual_tokens_max(inner)).sum::<u32>(),
         Shape::Array { of, max, .. } => 2 + *max as u32 * (1 + usual_tokens_max(of)),
+        Shape::Order { n } => 2 + n * 3,
         Shape::Integer { .. } | Shape::Boolean => 2,
         Shape::OneOf(_) => 4,
         Shape::Text { max_chars } => 2 + *max_chars as u32,

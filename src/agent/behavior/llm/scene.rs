@@ -2,7 +2,6 @@
 //! to what changes with every page: rules, person, memories in the order of time, task. Where it does not
 //! fit into the model, the least salient memories are left out. Must not know who answers.
 
-use super::fence::fenced;
 use super::persona::TITLE_CHARS_MAX;
 use super::prompts::Prompts;
 use super::reply;
@@ -11,6 +10,7 @@ use crate::agent::facts::Facts;
 use crate::agent::memory::{Emotional, Factual, recency};
 use crate::id::ItemId;
 use crate::llm::client::prompt_tokens;
+use crate::llm::fence::fenced;
 use crate::llm::shape::Shape;
 use crate::llm::{Backend, ChatRequest, Message, Role, Sampling};
 use crate::rng::{Purpose, Streams};
