@@ -8,6 +8,7 @@ pub mod cache;
 pub mod library;
 pub mod template;
 
+pub mod gguf;
 pub mod tfidf_svd;
 
 use crate::progress::Progress;
@@ -65,6 +66,7 @@ pub trait EncoderKind: Sync {
 /// Every encoder, in alphabetical order.
 pub static ALL: &[&dyn EncoderKind] = &[
     // One a line, so that two branches that add one each can be merged.
+    &gguf::Gguf,
     &tfidf_svd::TfidfSvd,
 ];
 
