@@ -11,6 +11,7 @@ mod estimate;
 mod evaluate;
 mod fit;
 mod list;
+mod profiles;
 mod progress;
 mod report;
 mod run;
@@ -20,6 +21,7 @@ mod tape;
 mod validate;
 
 use crate::experiment::RunError;
+use crate::experiment::profiles::What;
 use crate::progress::Progress;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -49,6 +51,10 @@ enum Command {
     Estimate(estimate::Arguments),
     /// Have a language model put people's taste into words
     Agents(agents::Arguments),
+    /// Have a language model write a short profile of every item
+    Items(profiles::Arguments),
+    /// Have a language model write a short profile of everybody, from training interactions
+    Users(profiles::Arguments),
     /// Fit the arms and save their models
     Fit(fit::Arguments),
     /// Fit the agents' choice model to recorded sessions and ratings
@@ -130,6 +136,8 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
         Command::Evaluate(arguments) => evaluate::run(&arguments, &progress),
         Command::Estimate(arguments) => estimate::run(&arguments, &progress),
         Command::Agents(arguments) => agents::run(&arguments, &progress),
+        Command::Items(arguments) => profiles::run(What::Items, &arguments, &progress),
+        Command::Users(arguments) => profiles::run(What::Users, &arguments, &progress),
         Command::Fit(arguments) => fit::run(&arguments, &progress),
         Command::Calibrate(arguments) => calibrate::run(&arguments, &progress),
         Command::Validate(arguments) => validate::run(&arguments, &progress),

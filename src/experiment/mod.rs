@@ -10,6 +10,7 @@ pub mod folder;
 mod manifest;
 pub mod personas;
 pub mod prepare;
+pub mod profiles;
 mod simulate;
 mod tables;
 mod truth;
@@ -25,6 +26,7 @@ use crate::event::EventError;
 use crate::llm::client::{Client, TapePlace};
 use crate::llm::tape::{self, TapeMode};
 use crate::metric::subjects::SubjectsError;
+use crate::profiler::ProfilerError;
 use crate::progress::Progress;
 use crate::recommender::{RecommendError, Surroundings};
 use crate::report::ReportError;
@@ -69,6 +71,9 @@ pub enum RunError {
     /// Agents cannot act, or can act no more.
     #[error(transparent)]
     Behavior(#[from] BehaviorError),
+    /// Profiles could not be written.
+    #[error(transparent)]
+    Profiler(#[from] ProfilerError),
     /// A recommender failed.
     #[error("arm {arm}")]
     Recommend {
@@ -130,6 +135,9 @@ pub enum RunError {
 impl RunError {
     /// Whether the input, rather than the run, is at fault.
     pub fn is_bad_input(&self) -> bool {
+        if let RunError::Profiler(error) = self {
+            return error.is_bad_input();
+        }
         matches!(
             self,
             RunError::Dataset(_)
