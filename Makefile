@@ -9,7 +9,7 @@ OUT ?= reports/quickstart
 # The tests run language models in process; the demo does not need them.
 FEATURES ?= llama
 
-.PHONY: demo gates test test-long check format lint bench tools reference clean
+.PHONY: demo gates test test-long test-gguf check format lint bench tools reference clean
 
 demo reference: export WINDTUNNEL_GIT_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
@@ -32,6 +32,9 @@ test: tools ## All quick tests: library, command line, conformance, determinism,
 
 test-long: tools ## The tests that take minutes: quality on real data, ten million rows, fifty kills
 	WINDTUNNEL_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --release -- --ignored
+
+test-gguf: ## The encoder gguf against every reference vector of a real model (needs cmake and libclang)
+	$(CARGO) test --release --features llama --test encoder_gguf -- --ignored --nocapture
 
 check: lint test ## What has to pass before a change is shared
 

@@ -30,6 +30,8 @@ pub mod llm;
 
 pub mod agent;
 
+pub mod profiler;
+
 pub mod world;
 
 pub mod event;

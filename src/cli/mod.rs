@@ -12,6 +12,7 @@ mod estimate;
 mod evaluate;
 mod fit;
 mod list;
+mod profiles;
 mod progress;
 mod report;
 mod run;
@@ -21,6 +22,7 @@ mod tape;
 mod validate;
 
 use crate::experiment::RunError;
+use crate::experiment::profiles::What;
 use crate::progress::Progress;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -52,6 +54,10 @@ enum Command {
     Agents(agents::Arguments),
     /// Write the vectors that an encoder makes of text into a file
     Encode(encode::Arguments),
+    /// Have a language model write a short profile of every item
+    Items(profiles::Arguments),
+    /// Have a language model write a short profile of everybody, from training interactions
+    Users(profiles::Arguments),
     /// Fit the arms and save their models
     Fit(fit::Arguments),
     /// Fit the agents' choice model to recorded sessions and ratings
@@ -134,6 +140,8 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
         Command::Estimate(arguments) => estimate::run(&arguments, &progress),
         Command::Agents(arguments) => agents::run(&arguments, &progress),
         Command::Encode(arguments) => encode::run(&arguments, &progress),
+        Command::Items(arguments) => profiles::run(What::Items, &arguments, &progress),
+        Command::Users(arguments) => profiles::run(What::Users, &arguments, &progress),
         Command::Fit(arguments) => fit::run(&arguments, &progress),
         Command::Calibrate(arguments) => calibrate::run(&arguments, &progress),
         Command::Validate(arguments) => validate::run(&arguments, &progress),

@@ -18,6 +18,7 @@ pub mod describe;
 pub mod fetch;
 
 pub mod observed;
+pub mod profiles;
 pub mod sparse;
 
 mod assemble;
@@ -173,6 +174,8 @@ pub struct LoadReport {
     pub n_duplicates: u64,
     /// Items with interactions of which the source tells nothing else; their raw id is their title.
     pub n_unknown_items: u64,
+    /// Items and people of whom the files of profiles that the scenario names do not tell.
+    pub n_without_profile: u64,
 }
 
 /// One dataset in canonical form.

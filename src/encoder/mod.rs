@@ -10,6 +10,7 @@ mod svd;
 pub mod template;
 
 pub mod file;
+pub mod gguf;
 pub mod http;
 pub mod tfidf_svd;
 
@@ -77,6 +78,7 @@ pub trait EncoderKind: Sync {
 pub static ALL: &[&dyn EncoderKind] = &[
     // One a line, so that two branches that add one each can be merged.
     &file::FileVectors,
+    &gguf::Gguf,
     &http::Http,
     &tfidf_svd::TfidfSvd,
 ];

@@ -29,7 +29,7 @@ pub struct FittedOn {
 }
 
 /// SHA-256 over who has what in training and validation.
-fn split_hash(split: &Split) -> String {
+pub(super) fn split_hash(split: &Split) -> String {
     let mut hash = Sha256::new();
     for part in [&split.train, &split.valid] {
         hash.update((part.len() as u64).to_le_bytes());

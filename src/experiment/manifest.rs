@@ -110,6 +110,9 @@ fn dataset(scenario: &Scenario, prepared: &Prepared) -> DatasetInfo {
     if report.n_duplicates > 0 {
         load_report.push(format!("{} repeated pairs, the last one counted", report.n_duplicates));
     }
+    if report.n_without_profile > 0 {
+        load_report.push(format!("{} items or people without a profile", report.n_without_profile));
+    }
     DatasetInfo {
         source: dataset.source.clone(),
         hash: prepared.dataset_hash.clone(),

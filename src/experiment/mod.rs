@@ -11,6 +11,7 @@ mod manifest;
 pub mod personas;
 pub mod prepare;
 mod pretend;
+pub mod profiles;
 mod simulate;
 mod tables;
 mod text_bought;
@@ -27,6 +28,7 @@ use crate::event::EventError;
 use crate::llm::client::{Client, TapePlace};
 use crate::llm::tape::{self, TapeMode};
 use crate::metric::subjects::SubjectsError;
+use crate::profiler::ProfilerError;
 use crate::progress::Progress;
 use crate::recommender::{RecommendError, Surroundings};
 use crate::report::ReportError;
@@ -71,6 +73,9 @@ pub enum RunError {
     /// Agents cannot act, or can act no more.
     #[error(transparent)]
     Behavior(#[from] BehaviorError),
+    /// Profiles could not be written.
+    #[error(transparent)]
+    Profiler(#[from] ProfilerError),
     /// A recommender failed.
     #[error("arm {arm}")]
     Recommend {
@@ -132,6 +137,9 @@ pub enum RunError {
 impl RunError {
     /// Whether the input, rather than the run, is at fault.
     pub fn is_bad_input(&self) -> bool {
+        if let RunError::Profiler(error) = self {
+            return error.is_bad_input();
+        }
         matches!(
             self,
             RunError::Dataset(_)

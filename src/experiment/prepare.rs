@@ -3,6 +3,7 @@
 
 use super::RunError;
 use super::fit::Workshop;
+use super::profiles;
 use crate::agent::behavior::{Behavior, BehaviorError, Setting};
 use crate::agent::facts::Facts;
 use crate::agent::profile::{self, Agents};
@@ -55,19 +56,36 @@ pub struct Prepared {
     pub population: Population,
 }
 
-/// The data and its split, before anybody is simulated.
+/// The data and its split, before anybody is simulated, with the profiles that the scenario names.
 pub fn load(
     scenario: &Scenario,
     base_dir: &Path,
     progress: &dyn Progress,
 ) -> Result<(Dataset, Split), RunError> {
+    let mut dataset = source(scenario, base_dir, progress)?;
+    let split = cut(scenario, &dataset)?;
+    profiles::take_items(scenario, base_dir, &mut dataset)?;
+    profiles::take_users(scenario, base_dir, &mut dataset, &split)?;
+    Ok((dataset, split))
+}
+
+/// The data as the source has them.
+pub(super) fn source(
+    scenario: &Scenario,
+    base_dir: &Path,
+    progress: &dyn Progress,
+) -> Result<Dataset, RunError> {
     let streams = Streams::new(scenario.file.seed);
     let dataset = scenario.source.load(&LoadContext { base_dir, streams, progress })?;
     if dataset.n_users() == 0 || dataset.n_items() == 0 {
         return Err(RunError::Empty { n_users: dataset.n_users(), n_items: dataset.n_items() });
     }
-    let split = split::split(&dataset, &scenario.file.split, streams)?;
-    Ok((dataset, split))
+    Ok(dataset)
+}
+
+/// The scenario's split of them.
+pub(super) fn cut(scenario: &Scenario, dataset: &Dataset) -> Result<Split, RunError> {
+    Ok(split::split(dataset, &scenario.file.split, Streams::new(scenario.file.seed))?)
 }
 
 impl Prepared {

@@ -17,11 +17,11 @@
 #[cfg(feature = "llama")]
 pub mod engine;
 #[cfg(feature = "llama")]
-mod gguf;
+pub(crate) mod gguf;
 #[cfg(feature = "llama")]
 mod lanes;
 #[cfg(feature = "llama")]
-mod library;
+pub(crate) mod library;
 #[cfg(feature = "llama")]
 mod prompt;
 #[cfg(feature = "llama")]

@@ -48,6 +48,8 @@ pub fn check(table: &Table) -> Result<Scenario, Vec<Complaint>> {
     file.llm = sink.llm_section(table);
     let models = sink.models(&mut file.llm);
     let encoders = sink.encoders(table, &mut file.encoders);
+    file.profiles = sink.section(table, "profiles");
+    sink.note(file.profiles.check("profiles"));
     let arms = sink.arms(table);
     sink.arms_name_what_there_is(&arms, &encoders, &models);
     sink.refits(file.rounds, &arms);
@@ -87,6 +89,7 @@ fn top_level(table: &Table, sink: &mut Sink) -> ScenarioFile {
         "behavior",
         "llm",
         "encoders",
+        "profiles",
         "arms",
         "statistics",
         "evaluation",

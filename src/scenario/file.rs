@@ -5,6 +5,7 @@ use crate::agent::taste::{TasteEvidence, TasteSource};
 use crate::dataset::split::SplitParams;
 use crate::llm::plan::LlmSection;
 use crate::metric::evaluate::Mask;
+use crate::profiler::ProfilesSection;
 use crate::stats::params::StatsParams;
 use crate::validate::bounds::ValidationParams;
 use crate::world::{OnError, Presentation};
@@ -46,6 +47,8 @@ pub struct ScenarioFile {
     /// settings. The one called `default` serves whoever names none.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub encoders: Table,
+    /// Files of what a language model wrote of items and people, and how such are written.
+    pub profiles: ProfilesSection,
     /// The recommenders under test, by name: `kind` and that recommender's hyper-parameters.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub arms: Table,
@@ -74,6 +77,7 @@ impl Default for ScenarioFile {
             behavior: named("kind", "choice"),
             llm: LlmSection::default(),
             encoders: Table::new(),
+            profiles: ProfilesSection::default(),
             arms: Table::new(),
             statistics: StatsParams::default(),
             evaluation: EvaluationSection::default(),

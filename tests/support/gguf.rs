@@ -1,9 +1,9 @@
 //! A writer of small language models: llama architecture, random weights from a seed, a SentencePiece
-//! vocabulary of our own. For tests and benches, so that they need no download and no Python.
-//! Must not know what is tested with the files.
+//! vocabulary of our own; and of small encoders, bert architecture with word pieces. For tests and benches, so that
+//! they need no download and no Python. Must not know what is tested with the files.
 //!
 //! The layout is that of the GGUF specification, version 3 (`docs/gguf.md` of the ggml project); the names of keys
-//! and tensors are those llama.cpp reads for `general.architecture = "llama"`.
+//! and tensors are those llama.cpp reads for `general.architecture = "llama"` and `"bert"`.
 #![allow(dead_code, reason = "each test and bench that includes this file uses a part of it")]
 
 use rand::{Rng, SeedableRng};
@@ -87,17 +87,7 @@ impl Model {
 
     /// Writes the model.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-        let tensors = self.tensors();
-        let head = self.head(&tensors);
-        out.write_all(&head)?;
-        pad(&mut out, head.len())?;
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        for tensor in &tensors {
-            let n_bytes = tensor.write_random(&mut out, &mut rng)?;
-            pad(&mut out, n_bytes)?;
-        }
-        out.flush()
+        write(path, &self.keys(), &self.tensors(), self.seed)
     }
 
     fn tensors(&self) -> Vec<Tensor> {
@@ -133,8 +123,7 @@ impl Model {
         tensors
     }
 
-    /// Everything before the weights.
-    fn head(&self, tensors: &[Tensor]) -> Vec<u8> {
+    fn keys(&self) -> Keys {
         let vocabulary = pieces(self.n_vocab);
         let mut keys = Keys::default();
         keys.text("general.architecture", "llama");
@@ -159,18 +148,145 @@ impl Model {
         if let Some(template) = &self.chat_template {
             keys.text("tokenizer.chat_template", template);
         }
-        let mut head = b"GGUF".to_vec();
-        head.extend(3u32.to_le_bytes());
-        head.extend((tensors.len() as u64).to_le_bytes());
-        head.extend(keys.n.to_le_bytes());
-        head.extend(keys.bytes);
-        let mut offset = 0u64;
-        for tensor in tensors {
-            tensor.describe(&mut head, offset);
-            offset += (tensor.n_bytes() as u64).next_multiple_of(ALIGNMENT as u64);
-        }
-        head
+        keys
     }
+}
+
+/// What a small encoder is made of: bert architecture, f32 weights, word pieces of single letters.
+#[derive(Clone, Debug)]
+pub struct Bert {
+    /// Layers.
+    pub n_layers: usize,
+    /// Width of the residual stream.
+    pub width: usize,
+    /// Heads.
+    pub n_heads: usize,
+    /// Tokens of a text at most.
+    pub context_tokens: u32,
+    /// `bert.pooling_type`: 1 mean, 2 CLS; none leaves the key out.
+    pub pooling_type: Option<u32>,
+    /// Word pieces at most.
+    pub n_vocab_max: usize,
+    /// The token at the end of every text.
+    pub separator: u32,
+    /// Of the weights.
+    pub seed: u64,
+}
+
+impl Bert {
+    /// A model of a hundred kilobytes.
+    pub fn tiny(seed: u64) -> Self {
+        Bert {
+            n_layers: 2,
+            width: 32,
+            n_heads: 2,
+            context_tokens: 64,
+            pooling_type: Some(1),
+            n_vocab_max: usize::MAX,
+            separator: 3,
+            seed,
+        }
+    }
+
+    /// Writes the model.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        write(path, &self.keys(), &self.tensors(), self.seed)
+    }
+
+    fn keys(&self) -> Keys {
+        let pieces = word_pieces(self.n_vocab_max);
+        let mut keys = Keys::default();
+        keys.text("general.architecture", "bert");
+        keys.number("bert.context_length", self.context_tokens);
+        keys.number("bert.embedding_length", self.width as u32);
+        keys.number("bert.block_count", self.n_layers as u32);
+        keys.number("bert.feed_forward_length", 2 * self.width as u32);
+        keys.number("bert.attention.head_count", self.n_heads as u32);
+        keys.real("bert.attention.layer_norm_epsilon", 1e-12);
+        keys.flag("bert.attention.causal", false);
+        if let Some(pooling_type) = self.pooling_type {
+            keys.number("bert.pooling_type", pooling_type);
+        }
+        keys.text("tokenizer.ggml.model", "bert");
+        keys.number("tokenizer.ggml.token_type_count", 2);
+        keys.texts("tokenizer.ggml.tokens", pieces.iter().map(|(piece, _)| piece.as_str()));
+        keys.array("tokenizer.ggml.token_type", 5, pieces.iter().map(|(_, kind)| kind.to_le_bytes()));
+        keys.number("tokenizer.ggml.padding_token_id", 0);
+        keys.number("tokenizer.ggml.unknown_token_id", 1);
+        keys.number("tokenizer.ggml.bos_token_id", 2);
+        // Spelt so by the format.
+        keys.number("tokenizer.ggml.seperator_token_id", self.separator);
+        keys
+    }
+
+    fn tensors(&self) -> Vec<Tensor> {
+        let (width, inner) = (self.width, 2 * self.width);
+        let tensor = |name: String, n_in: usize, n_out: Option<usize>| Tensor {
+            name,
+            n_in,
+            n_out,
+            weights: Weights::F32,
+        };
+        let norm = |name: &str| {
+            [tensor(format!("{name}.weight"), width, None), tensor(format!("{name}.bias"), width, None)]
+        };
+        let linear = |name: String, n_in: usize, n_out: usize| {
+            [tensor(format!("{name}.weight"), n_in, Some(n_out)), tensor(format!("{name}.bias"), n_out, None)]
+        };
+        let mut tensors = vec![
+            tensor("token_embd.weight".into(), width, Some(word_pieces(self.n_vocab_max).len())),
+            tensor("position_embd.weight".into(), width, Some(self.context_tokens as usize)),
+            tensor("token_types.weight".into(), width, Some(2)),
+        ];
+        tensors.extend(norm("token_embd_norm"));
+        for layer in 0..self.n_layers {
+            for part in ["attn_q", "attn_k", "attn_v", "attn_output"] {
+                tensors.extend(linear(format!("blk.{layer}.{part}"), width, width));
+            }
+            tensors.extend(norm(&format!("blk.{layer}.attn_output_norm")));
+            tensors.extend(linear(format!("blk.{layer}.ffn_up"), width, inner));
+            tensors.extend(linear(format!("blk.{layer}.ffn_down"), inner, width));
+            tensors.extend(norm(&format!("blk.{layer}.layer_output_norm")));
+        }
+        tensors
+    }
+}
+
+/// Markers, then every printable character at the beginning of a word and inside one.
+fn word_pieces(n_max: usize) -> Vec<(String, i32)> {
+    let markers = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"].iter().map(|marker| ((*marker).to_owned(), 3));
+    let printable = || (33..127u8).map(char::from).filter(|letter| !letter.is_ascii_uppercase());
+    let first = printable().map(|letter| (format!("\u{2581}{letter}"), 1));
+    markers.chain(first).chain(printable().map(|letter| (letter.to_string(), 1))).take(n_max).collect()
+}
+
+/// Writes a file: what it says of itself, then its tensors.
+fn write(path: &Path, keys: &Keys, tensors: &[Tensor], seed: u64) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    let head = head(keys, tensors);
+    out.write_all(&head)?;
+    pad(&mut out, head.len())?;
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    for tensor in tensors {
+        let n_bytes = tensor.write_random(&mut out, &mut rng)?;
+        pad(&mut out, n_bytes)?;
+    }
+    out.flush()
+}
+
+/// Everything before the weights.
+fn head(keys: &Keys, tensors: &[Tensor]) -> Vec<u8> {
+    let mut head = b"GGUF".to_vec();
+    head.extend(3u32.to_le_bytes());
+    head.extend((tensors.len() as u64).to_le_bytes());
+    head.extend(keys.n.to_le_bytes());
+    head.extend(&keys.bytes);
+    let mut offset = 0u64;
+    for tensor in tensors {
+        tensor.describe(&mut head, offset);
+        offset += (tensor.n_bytes() as u64).next_multiple_of(ALIGNMENT as u64);
+    }
+    head
 }
 
 /// The template of many small chat models; also trims what is said, as some do.
@@ -276,7 +392,7 @@ impl Keys {
     }
 }
 
-/// A tensor: a vector of ones, or a matrix of `n_out` rows of `n_in` random weights.
+/// A tensor: a vector of ones (zeros for a bias), or a matrix of `n_out` rows of `n_in` random weights.
 struct Tensor {
     name: String,
     n_in: usize,
@@ -314,8 +430,9 @@ impl Tensor {
     /// Writes the weights, uniform with variance `1 / n_in`, and says how many bytes they took.
     fn write_random(&self, out: &mut impl Write, rng: &mut ChaCha8Rng) -> io::Result<usize> {
         let Some(n_out) = self.n_out else {
+            let one = if self.name.ends_with(".bias") { 0f32 } else { 1f32 };
             for _ in 0..self.n_in {
-                out.write_all(&1f32.to_le_bytes())?;
+                out.write_all(&one.to_le_bytes())?;
             }
             return Ok(self.n_bytes());
         };

@@ -1,5 +1,5 @@
 //! A first look at a model file, before llama.cpp is trusted with it: is it a GGUF file, is it whole, is it a
-//! model that writes; and a hash that tells it from other files. Must not know how models run.
+//! model that writes or one that reads; and a hash that tells it from other files. Must not know how models run.
 //!
 //! Source: the GGUF specification, versions 2 and 3 (`docs/gguf.md` of the ggml project).
 
@@ -57,8 +57,20 @@ fn malformed(what: impl Into<String>, found: impl ToString, expected: impl Into<
 pub struct Head {
     /// `general.architecture`.
     pub architecture: String,
+    /// Whether every token sees only those before it.
+    pub causal: bool,
+    /// `ARCHITECTURE.pooling_type`: how the model's makers pool the vectors of its tokens.
+    pub pooling_type: Option<u32>,
     /// 16 hexadecimal digits, of the file's size, its first and its last mebibyte.
     pub hash: String,
+}
+
+impl Head {
+    /// Whether the model reads a whole text at once and cannot write one.
+    pub fn only_reads(&self) -> bool {
+        let encodes = ["bert", "t5", "clip", "embed"].iter().any(|part| self.architecture.contains(part));
+        encodes || !self.causal
+    }
 }
 
 /// Looks at a file.
@@ -66,6 +78,22 @@ pub struct Head {
 /// # Errors
 /// If it is not a whole GGUF file of a model that writes text.
 pub fn look_at(path: &Path) -> Result<Head, GgufError> {
+    let head = inspect(path)?;
+    match head.only_reads() {
+        true => Err(malformed(
+            "general.architecture",
+            format!("\"{}\", a model that reads but does not write", head.architecture),
+            "a decoder such as \"llama\"",
+        )),
+        false => Ok(head),
+    }
+}
+
+/// Looks at a file of any model.
+///
+/// # Errors
+/// If it is not a whole GGUF file.
+pub fn inspect(path: &Path) -> Result<Head, GgufError> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
     let mut magic = Vec::new();
@@ -74,8 +102,14 @@ pub fn look_at(path: &Path) -> Result<Head, GgufError> {
         return Err(GgufError::NotGguf { found: magic });
     }
     let mut reader = Reader { inner: BufReader::with_capacity(1 << 16, &file), at: 4, size };
-    let architecture = read_head(&mut reader)?;
-    Ok(Head { architecture, hash: hash(&mut file, size)? })
+    let keys = read_head(&mut reader)?;
+    let architecture = keys.architecture()?;
+    Ok(Head {
+        architecture,
+        causal: keys.causal,
+        pooling_type: keys.pooling_type,
+        hash: hash(&mut file, size)?,
+    })
 }
 
 fn hash(file: &mut File, size: u64) -> io::Result<String> {
@@ -94,8 +128,8 @@ fn hash(file: &mut File, size: u64) -> io::Result<String> {
 /// Most keys, tensors and dimensions that are believed.
 const N_MAX: u64 = 1 << 17;
 
-/// Reads metadata and tensor table, and answers the architecture.
-fn read_head(reader: &mut Reader<'_>) -> Result<String, GgufError> {
+/// Reads metadata and tensor table, and answers the metadata.
+fn read_head(reader: &mut Reader<'_>) -> Result<Keys, GgufError> {
     let version = reader.u32("the version")?;
     if !(2..=3).contains(&version) {
         return Err(GgufError::Version { found: version });
@@ -111,7 +145,7 @@ fn read_head(reader: &mut Reader<'_>) -> Result<String, GgufError> {
     for _ in 0..n_keys {
         keys.read(reader)?;
     }
-    let architecture = keys.architecture()?;
+    keys.agree()?;
     let mut ends = Vec::new();
     for _ in 0..n_tensors {
         ends.extend(tensor_end(reader)?);
@@ -123,13 +157,17 @@ fn read_head(reader: &mut Reader<'_>) -> Result<String, GgufError> {
             return Err(GgufError::Truncated { what: format!("tensor {name}"), end, size: reader.size });
         }
     }
-    Ok(architecture)
+    Ok(keys)
 }
 
 /// What is kept of the metadata.
 struct Keys {
     architecture: Option<String>,
     causal: bool,
+    pooling_type: Option<u32>,
+    /// Width of a token's vector.
+    width: Option<u32>,
+    n_heads: Option<u32>,
     alignment: u32,
     /// Lengths of the vocabulary's tables.
     vocabulary: Vec<(String, u64)>,
@@ -137,7 +175,15 @@ struct Keys {
 
 impl Default for Keys {
     fn default() -> Self {
-        Keys { architecture: None, causal: true, alignment: 32, vocabulary: Vec::new() }
+        Keys {
+            architecture: None,
+            causal: true,
+            pooling_type: None,
+            width: None,
+            n_heads: None,
+            alignment: 32,
+            vocabulary: Vec::new(),
+        }
     }
 }
 
@@ -154,6 +200,11 @@ impl Keys {
                 }
             }
             (_, 7) if name.ends_with(".attention.causal") => self.causal = reader.bytes::<1>(&name)? != [0],
+            (_, 4) if name.ends_with(".embedding_length") => self.width = Some(reader.u32(&name)?),
+            (_, 4) if name.ends_with(".attention.head_count") => self.n_heads = Some(reader.u32(&name)?),
+            (_, 4) if name.matches('.').count() == 1 && name.ends_with(".pooling_type") => {
+                self.pooling_type = Some(reader.u32(&name)?);
+            }
             ("tokenizer.ggml.tokens" | "tokenizer.ggml.scores" | "tokenizer.ggml.token_type", 9) => {
                 let n = reader.skip_array(&name)?;
                 self.vocabulary.push((name, n));
@@ -163,27 +214,25 @@ impl Keys {
         Ok(())
     }
 
-    /// The architecture, if it is one that writes and its vocabulary is of one size.
-    fn architecture(&mut self) -> Result<String, GgufError> {
-        let architecture = self
-            .architecture
-            .take()
-            .ok_or_else(|| malformed("general.architecture", "missing", "the name of an architecture"))?;
-        let encodes = ["bert", "t5", "clip", "embed"].iter().any(|part| architecture.contains(part));
-        if encodes || !self.causal {
+    fn architecture(&self) -> Result<String, GgufError> {
+        let name = self.architecture.clone();
+        name.ok_or_else(|| malformed("general.architecture", "missing", "the name of an architecture"))
+    }
+
+    /// Refuses what contradicts itself: llama.cpp would end the process over it.
+    fn agree(&self) -> Result<(), GgufError> {
+        self.architecture()?;
+        if let Some(pair) = self.vocabulary.windows(2).find(|pair| pair[0].1 != pair[1].1) {
             return Err(malformed(
-                "general.architecture",
-                format!("\"{architecture}\", a model that reads but does not write"),
-                "a decoder such as \"llama\"",
-            ));
-        }
-        match self.vocabulary.windows(2).find(|pair| pair[0].1 != pair[1].1) {
-            Some(pair) => Err(malformed(
                 &pair[1].0,
                 format!("{} long", pair[1].1),
                 format!("{} as {}", pair[0].1, pair[0].0),
-            )),
-            None => Ok(architecture),
+            ));
+        }
+        match (self.width, self.n_heads) {
+            (Some(0), _) => Err(malformed("embedding_length", 0, "1 at least")),
+            (_, Some(0)) => Err(malformed("attention.head_count", 0, "1 at least")),
+            _ => Ok(()),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::llm::LlmError;
 use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::context::params::{LlamaContextParams, LlamaPoolingType};
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
@@ -56,8 +56,6 @@ pub struct ContextSize {
 /// # Errors
 /// If llama.cpp cannot make it, most likely for want of memory.
 pub fn context<'m>(model: &'m LlamaModel, size: ContextSize) -> Result<LlamaContext<'m>, LlmError> {
-    // Making a context writes into the model, so never two at a time.
-    static MAKING: Mutex<()> = Mutex::new(());
     let n_total = size.context_tokens.saturating_mul(size.n_sequences);
     let params = LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(n_total))
@@ -69,11 +67,51 @@ pub fn context<'m>(model: &'m LlamaModel, size: ContextSize) -> Result<LlamaCont
         .with_no_perf(true)
         // Each sequence has memory of its own; a shared one is slower the more sequences there are.
         .with_kv_unified(false);
-    let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    model.new_context(backend()?, params).map_err(|error| {
+    make(model, params).map_err(|problem| {
         LlmError::Stop(format!(
-            "llama.cpp cannot make a context of {} sequences of {} tokens ({error}): lower context_tokens or n_sequences",
+            "llama.cpp cannot make a context of {} sequences of {} tokens ({problem}): lower context_tokens or n_sequences",
             size.n_sequences, size.context_tokens
         ))
     })
+}
+
+/// A context of one compute thread that gives one vector a sequence, of up to `n_sequences` in a batch of up to
+/// `batch_tokens`.
+///
+/// # Errors
+/// If llama.cpp cannot make it, most likely for want of memory.
+pub fn embedding_context(
+    model: &LlamaModel,
+    batch_tokens: u32,
+    n_sequences: u32,
+    pooling: LlamaPoolingType,
+) -> Result<LlamaContext<'_>, LlmError> {
+    let params = LlamaContextParams::default()
+        .with_n_ctx(NonZeroU32::new(batch_tokens))
+        .with_n_batch(batch_tokens)
+        // A model that looks ahead computes a batch in one go or not at all.
+        .with_n_ubatch(batch_tokens)
+        .with_n_seq_max(n_sequences)
+        .with_n_threads(1)
+        .with_n_threads_batch(1)
+        .with_no_perf(true)
+        .with_embeddings(true)
+        .with_pooling_type(pooling)
+        // It would round keys and values to half precision, differently for every batch.
+        .with_flash_attention_policy(llama_cpp_sys_2::LLAMA_FLASH_ATTN_TYPE_DISABLED)
+        // Models that remember share one memory of a batch's size among its sequences.
+        .with_kv_unified(true);
+    make(model, params).map_err(|problem| {
+        LlmError::Stop(format!(
+            "llama.cpp cannot make a context of {batch_tokens} tokens ({problem}): lower batch_tokens or n_workers"
+        ))
+    })
+}
+
+fn make(model: &LlamaModel, params: LlamaContextParams) -> Result<LlamaContext<'_>, String> {
+    // Making a context writes into the model, so never two at a time.
+    static MAKING: Mutex<()> = Mutex::new(());
+    let backend = backend().map_err(|error| error.to_string())?;
+    let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    model.new_context(backend, params).map_err(|error| error.to_string())
 }

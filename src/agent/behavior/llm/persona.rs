@@ -1,5 +1,6 @@
 //! What a prompt says of a person's taste: sentences from a file that `windtunnel agents build` wrote
-//! and somebody may have edited, else those that the dataset publishes, else what the person rated.
+//! and somebody may have edited, else the profile that `windtunnel users build` wrote, else the sentences that the
+//! dataset publishes, else what the person rated.
 //! Must not know models.
 
 use crate::agent::behavior::BehaviorError;
@@ -100,13 +101,13 @@ pub fn tastes(
     streams: Streams,
 ) -> Vec<String> {
     let of = |user: usize| {
-        let written = file.and_then(|file| file.users.get(dataset.users.raw(user as u32)));
-        let sentences = written
-            .map(|entry| &entry.taste)
-            .or_else(|| dataset.published_personas.as_ref().map(|personas| &personas[user].taste))
-            .filter(|sentences| !sentences.is_empty());
-        match sentences {
-            Some(sentences) => fenced(&sentences.join(" "), TASTE_CHARS_MAX),
+        let entry = file.and_then(|file| file.users.get(dataset.users.raw(user as u32)));
+        let of_file = entry.map(|entry| entry.taste.join(" "));
+        let profile = || dataset.user_profiles.as_ref().and_then(|profiles| profiles[user].clone());
+        let published = || dataset.published_personas.as_ref().map(|all| all[user].taste.join(" "));
+        let said = |text: &String| !text.trim().is_empty();
+        match of_file.filter(said).or_else(profile).or_else(|| published().filter(said)) {
+            Some(text) => fenced(&text, TASTE_CHARS_MAX),
             None => from_ratings(dataset, evidence, UserId(user as u32), streams),
         }
     };

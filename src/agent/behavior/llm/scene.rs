@@ -209,7 +209,8 @@ impl Stage {
             title => fenced(&about.title, TITLE_CHARS_MAX),
             genres => genres.join(", "),
             mean_rating => self.facts.mean_ratings[item.idx()].map(|mean| format!("{mean:.1}")),
-            summary => about.summary.as_ref().map(|summary| fenced(summary, SUMMARY_CHARS_MAX)),
+            // What a model wrote of the item stands in for a summary.
+            summary => about.summary.as_ref().or(about.profile.as_ref()).map(|text| fenced(text, SUMMARY_CHARS_MAX)),
         }
     }
 
