@@ -421,7 +421,7 @@ fn vectors_that_encode_writes_are_read_by_the_encoder_file() {
         (&["a.txt"], "--out is a.txt, must end in .npy"),
         (
             &["c.npy", "--encoder", "maid"],
-            "--encoder is \"maid\", which is not known, did you mean \"made\"?",
+            "--encoder is \"maid\", which is not known; expected one of: made, default",
         ),
     ] {
         let (code, _, stderr) = encode(more);
