@@ -34,7 +34,7 @@ pub struct TfidfSvdParams {
 
 impl Default for TfidfSvdParams {
     fn default() -> Self {
-        TfidfSvdParams { dimension: 128, min_entries: 2, max_share: 0.2 }
+        TfidfSvdParams { dimension: 128, min_entries: 2, max_share: 0.5 }
     }
 }
 
