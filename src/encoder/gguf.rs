@@ -46,7 +46,8 @@ pub struct GgufParams {
     /// trained on.
     #[serde(default = "default_max_tokens")]
     pub max_tokens: u32,
-    /// Tokens computed at once by a worker, 16..=16384; a longer text makes a batch of its own.
+    /// Tokens computed at once by a worker, 16..=16384; a longer text makes a batch of its own. A GPU wants more than
+    /// the default.
     #[serde(default = "default_batch_tokens")]
     pub batch_tokens: u32,
     /// Threads, each with a context of its own, 0..=1024; 0 takes as many as everything else.
@@ -61,8 +62,9 @@ fn default_max_tokens() -> u32 {
     256
 }
 
+/// Every token of a batch is held against every other, of whatever text, so large batches waste work on a CPU.
 fn default_batch_tokens() -> u32 {
-    512
+    128
 }
 
 impl GgufParams {

@@ -49,8 +49,10 @@ pub struct Model {
     identity: String,
     /// Tokens of a text that are read.
     max_tokens: usize,
-    /// Tokens of a batch, no fewer than those of a text.
+    /// Tokens of a batch of several texts.
     batch_tokens: usize,
+    /// Tokens that a worker has room for: a batch, or a long text alone.
+    context_tokens: usize,
     n_workers: usize,
 }
 
@@ -82,11 +84,12 @@ impl Model {
             model,
             pooling,
             max_tokens: max_tokens as usize,
-            batch_tokens: params.batch_tokens.max(max_tokens) as usize,
+            batch_tokens: params.batch_tokens as usize,
+            context_tokens: params.batch_tokens.max(max_tokens) as usize,
             n_workers,
         };
         // What memory does not hold is told before there is work.
-        model.context(model.batch_tokens).map(drop)?;
+        model.context().map(drop)?;
         Ok(model)
     }
 
@@ -107,15 +110,16 @@ impl Model {
         }
     }
 
-    fn context(&self, batch_tokens: usize) -> Result<LlamaContext<'_>, EncodeError> {
-        library::embedding_context(&self.model, batch_tokens as u32, N_TEXTS_MAX as u32, self.pooling)
+    fn context(&self) -> Result<LlamaContext<'_>, EncodeError> {
+        let (n_tokens, n_texts) = (self.context_tokens as u32, N_TEXTS_MAX as u32);
+        library::embedding_context(&self.model, n_tokens, n_texts, self.pooling)
             .map_err(|error| failed(error.to_string()))
     }
 
     /// Computes batches until none is left, and puts rows where they belong.
     fn work(&self, todo: &Todo<'_>, rows: &Mutex<Matrix>) -> Result<(), EncodeError> {
-        let mut context = self.context(self.batch_tokens)?;
-        let mut batch = LlamaBatch::new(self.batch_tokens, 1);
+        let mut context = self.context()?;
+        let mut batch = LlamaBatch::new(self.context_tokens, 1);
         while let Some(texts) = todo.take() {
             batch.clear();
             for (sequence, &text) in texts.iter().enumerate() {
