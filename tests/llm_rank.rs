@@ -517,7 +517,8 @@ fn what_does_not_fit_into_the_model_loses_its_oldest_items_first() {
     let history = world.history(1);
     assert_eq!(length(2000).expect("all of it fits"), history);
     let fitting: Vec<usize> = (380..520).filter_map(|n| length(n).ok().map(|told| told.len())).collect();
-    assert!(fitting.is_sorted() && fitting.contains(&0) && fitting.contains(&8), "{fitting:?}");
+    // Where there is none left, a sentence says so that takes as much as the last title did.
+    assert!(fitting.is_sorted() && fitting[0] <= 1 && fitting.contains(&8), "{fitting:?}");
     let squeezed = (380..520).find_map(|n| length(n).ok().filter(|told| told.len() == 3));
     assert_eq!(squeezed.expect("some size leaves three"), history[5..]);
     let error = length(300).expect_err("not even the candidates fit");

@@ -1,11 +1,13 @@
 //! `llm_rank`: a language model puts the head of another arm's list in order, after Hou, Zhang, Lin, Lu, Xie,
 //! McAuley and Zhao, "Large Language Models are Zero-Shot Rankers for Recommender Systems" (ECIR 2024).
 //!
-//! From the paper: the three ways to tell a history (section 2: sequential, recency-focused, in-context learning),
-//! 20 candidates, several shuffled rounds merged against position bias (bootstrapping, section 3.3), and short
-//! histories against popularity bias. Deviations: the model answers with numbers and not with titles, so nothing
-//! is matched by words; rounds are merged by mean rank, ties and what no round names by the retriever's order;
-//! candidates are what one arm finds, and the list goes on behind them as that arm had it; the wording is our own.
+//! From the paper: the three ways to tell a history (sequential, recency-focused, in-context learning), 20 candidates,
+//! several rounds over shuffled candidates merged against position bias (bootstrapping), and short histories against
+//! popularity bias. Rounds are merged by mean rank, which is the sum of Borda scores of the authors' code
+//! (github.com/RUCAIBox/LLMRank). Deviations: the model answers with numbers and not with titles, so nothing is
+//! matched by words; every round has an order of its own (the code's shuffle gives all rounds the same one); ties,
+//! and candidates that a reply does not name, take the retriever's order; candidates are what one arm finds, and the
+//! list goes on behind them as that arm had it; the wording is our own.
 //!
 //! [`prompts`] has the words, [`known`] what may be told, [`scene`] makes the calls of a request, [`gather`] has them
 //! answered side by side, [`order`] reads and merges the replies. Nothing is trained.

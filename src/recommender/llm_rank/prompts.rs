@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Shipped sets of prompts, by name.
 const SHIPPED: &[(&str, &str)] = &[("ranker", include_str!("../../../agents/prompts/ranker.toml"))];
 
-/// How a history is told (Hou et al., section 2).
+/// How a history is told: the three prompting strategies of Hou et al.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Style {
