@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn the_default_says_what_there_is_and_the_year_once() {
         let mut genres = Vocabulary::new();
-        (genres.intern("Comedy"), genres.intern("Crime"));
+        genres.intern("Comedy");
+        genres.intern("Crime");
         let template = Template::new("encoders.x.text", DEFAULT).expect("the default");
         let mut full = item("Fargo (1996)", Some(1996), Some("Snow.\n  And blood."));
         full.genres = vec![GenreId(0), GenreId(1)];

@@ -365,7 +365,7 @@ impl Fitted {
 
 /// Takes the next reply in; the end of everything is given back.
 fn take(calls: &mut Calls<'_>, asked: &mut [Result<Asked, RecommendError>]) -> Option<LlmError> {
-    let (tag, reply) = calls.next();
+    let (tag, reply) = calls.arrival();
     match (reply, &mut asked[tag.at]) {
         (Err(error), _) if error.stops_run() => return Some(error),
         (reply, Ok(asked)) => asked.replies[tag.round] = Some(reply),
