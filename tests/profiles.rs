@@ -264,7 +264,7 @@ fn files_of_profiles_come_into_the_data_or_are_refused() {
 
     let refused = |overrides: &[&str]| {
         let options = RunOptions::new(Path::new("unused"), place.dir.path(), &Quiet);
-        let error = evaluate::run(&scenario(overrides), &options).err().expect("refused");
+        let error = evaluate::run(&scenario(overrides), &options).expect_err("refused");
         assert!(error.is_bad_input());
         error.to_string()
     };
