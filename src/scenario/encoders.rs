@@ -73,8 +73,7 @@ impl Sink {
             let at = |key: &str| format!("arms.{}.{key}", arm.name);
             let mut known = |key: &str, name: Option<&str>, known: Vec<&str>| {
                 let unknown = name.filter(|name| !known.contains(name));
-                self.complaints
-                    .extend(unknown.map(|name| Complaint::unknown_name(at(key), name, known.into_iter())));
+                self.complaints.extend(unknown.map(|name| Complaint::unknown_name(at(key), name, known)));
             };
             known("encoder", arm.trainer.encoder(), encoders.iter().map(|spec| spec.name.as_str()).collect());
             known("llm", arm.trainer.llm(), models.iter().map(|model| model.name.as_str()).collect());
