@@ -75,3 +75,29 @@ fn a_small_real_model_does_too() {
     // It was trained on 512 tokens and two-letter pieces: a prompt of ours is longer.
     smoke(&path, &["llm.models.tiny.beyond_trained=true"]);
 }
+
+#[test]
+fn a_ranker_in_process_answers_under_its_grammar() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("tiny.gguf");
+    gguf::Model { context_tokens: 8192, ..gguf::Model::tiny(3) }.write(&path).expect("written");
+    let scenario = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/llm-rank.toml");
+    let path = format!("llm.models.tiny.path={}", path.display());
+    let run = |extra: &[&str]| {
+        let mut arguments = vec!["run", scenario, "--out", "run", "--quiet", "--set", &path];
+        arguments.extend(extra);
+        windtunnel(dir.path(), &arguments);
+        std::fs::read(dir.path().join("run/events/arm=judged/part-00000.parquet")).expect("events")
+    };
+    let events = run(&[]);
+    let manifest = std::fs::read_to_string(dir.path().join("run/manifest.json")).expect("a manifest");
+    let manifest = Manifest::from_json(&manifest).expect("its own file");
+    assert!(manifest.failures.is_empty(), "{:?}", manifest.failures);
+    let [usage] = manifest.llm.as_slice() else { panic!("one arm asks: {:?}", manifest.llm) };
+    assert_eq!((usage.arm.as_str(), usage.n_calls, usage.n_repairs), ("judged", 12 * 2, 0));
+    // Every reply is a whole list of slots, since the grammar knows no other; that none comes twice it cannot say.
+    assert_eq!((usage.n_unknown_slots, usage.n_repeated_slots), (0, usage.n_unnamed_slots));
+    assert!(run(&["--tape", "replay", "--force"]) == events);
+    let estimate = windtunnel(dir.path(), &["estimate", scenario, "--quiet", "--set", &path]);
+    assert!(estimate.contains("recommender") && estimate.contains("tried out here"), "{estimate}");
+}

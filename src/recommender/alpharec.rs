@@ -96,7 +96,7 @@ impl Default for AlphaRecParams {
             hidden_size: None,
             n_layers: 2,
             loss: Loss::Infonce,
-            temperature: 0.15,
+            temperature: 0.2,
             epochs: 200,
             batch_size: None,
             learning_rate: 0.002,

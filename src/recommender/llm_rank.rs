@@ -278,14 +278,15 @@ impl Fitted {
         for (at, (request, list)) in requests.iter().zip(lists).enumerate() {
             let prepared = list.and_then(|list| self.prepared(request, list));
             asked.push(prepared.map(|(prepared, rounds)| {
-                if stop.is_none() {
-                    let numbered = rounds.into_iter().enumerate();
-                    numbered.for_each(|(round, call)| calls.send(Tag { at, round }, call));
-                }
+                let numbered = rounds.into_iter().enumerate();
+                numbered.for_each(|(round, call)| calls.send(Tag { at, round }, call));
                 prepared
             }));
             while calls.n_under_way() > N_UNDER_WAY_MAX && stop.is_none() {
                 stop = take(&mut calls, &mut asked);
+            }
+            if stop.is_some() {
+                break;
             }
         }
         while calls.n_under_way() > 0 && stop.is_none() {
@@ -365,7 +366,7 @@ impl Fitted {
 
 /// Takes the next reply in; the end of everything is given back.
 fn take(calls: &mut Calls<'_>, asked: &mut [Result<Asked, RecommendError>]) -> Option<LlmError> {
-    let (tag, reply) = calls.arrival();
+    let (tag, reply) = calls.wait();
     match (reply, &mut asked[tag.at]) {
         (Err(error), _) if error.stops_run() => return Some(error),
         (reply, Ok(asked)) => asked.replies[tag.round] = Some(reply),

@@ -108,7 +108,7 @@ impl Default for RlmRecParams {
             encoder: library::DEFAULT.to_owned(),
             variant: Variant::Con,
             user_text: UserText::Items,
-            alignment: 0.1,
+            alignment: 0.01,
             temperature: 0.2,
             n_aligned: 512,
             mask_ratio: 0.1,

@@ -57,7 +57,7 @@ impl<'a> Calls<'a> {
     ///
     /// # Panics
     /// When nothing is under way.
-    pub fn arrival(&mut self) -> Arrival {
+    pub fn wait(&mut self) -> Arrival {
         assert!(self.n_under_way > 0, "nothing is under way");
         self.n_under_way -= 1;
         self.arrivals.recv().expect("one end of the channel is held here")
