@@ -151,6 +151,7 @@ fn table(report: &Report, without: &str, arms: &[&str]) -> DataTable {
         "interval",
         "p adjusted",
         "smallest detectable",
+        "agents",
     ];
     let mut table = DataTable::new(3, columns);
     for (items, metrics) in [("all", &OVERALL), ("tail", &TAIL), ("cold", &COLD)] {
@@ -175,6 +176,7 @@ fn table(report: &Report, without: &str, arms: &[&str]) -> DataTable {
                     format::interval(or_nan(row.ci_low), or_nan(row.ci_high), unit),
                     format::p_value(or_nan(row.p_adjusted)),
                     format::difference(or_nan(row.mde), unit).replace('+', ""),
+                    format::count(row.n),
                 ]);
             }
         }
