@@ -8,10 +8,13 @@
 //!
 //! Deviations: every item that a user does not have is a negative, instead of some that are drawn (one
 //! product scores them all, see [`contrast`](super::training::contrast)); a step takes some users with all
-//! of their items, instead of some interactions; AdamW with a step length that falls linearly. Setting
+//! of their items, instead of some interactions; AdamW with a step length that falls linearly. The graph does not
+//! reach an item that nobody has, so its vector would lack what smoothing gives all others, and it would hardly ever
+//! make it into a list: it is given the mean of what smoothing gave the items whose text is nearest
+//! (`cold_neighbors`, 0 for the paper's own). Setting
 //! `hidden_size = 0`, `n_layers = 0` and `loss = "bpr"` takes the parts away again, for ablations.
 
-use super::dense::Matrix;
+use super::dense::{Matrix, dot};
 use super::factors::Factors;
 use super::history::History;
 use super::text_towers::{Parts, TextTowers, mean_rows};
@@ -32,6 +35,7 @@ use crate::dataset::sparse::Csr;
 use crate::encoder::library;
 use crate::rng::{Purpose, Streams};
 use crate::scenario::params::{self, Complaint, within};
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -82,6 +86,9 @@ pub struct AlphaRecParams {
     pub eval_every: u32,
     /// Validations without a new best before training stops, 1..=100000.
     pub patience: u32,
+    /// An item that nobody has in training is smoothed as so many items of the nearest text are, in the mean,
+    /// 0..=1000.
+    pub cold_neighbors: u32,
     /// Whether what is watched in a session changes its next page.
     pub fold_in: bool,
     /// Seed of its own; without it the scenario's seed decides.
@@ -103,6 +110,7 @@ impl Default for AlphaRecParams {
             reg: 0.0,
             eval_every: 5,
             patience: 10,
+            cold_neighbors: 10,
             fold_in: false,
             seed: None,
         }
@@ -127,6 +135,7 @@ impl AlphaRecParams {
         within(at, "batch_size", self.batch_size.unwrap_or(1), 1, 1_000_000)?;
         within(at, "learning_rate", self.learning_rate, 1e-6, 10.0)?;
         within(at, "reg", self.reg, 0.0, 10.0)?;
+        within(at, "cold_neighbors", self.cold_neighbors, 0, 1000)?;
         self.schedule().check(at)
     }
 }
@@ -311,6 +320,7 @@ impl<'a> AlphaLearner<'a> {
     /// What is served.
     fn finish(mut self, training: &Training<'_>) -> Parts {
         self.forward();
+        self.smooth_cold_items();
         let (n_users, n_items, width) =
             (self.train.n_rows, self.train.n_cols, self.params.embedding_size as usize);
         let (users, items) = self.unit.split_at(n_users * self.stride);
@@ -322,6 +332,45 @@ impl<'a> AlphaLearner<'a> {
             carry: (self.params.n_layers > 0).then(|| (self.carry(), self.params.n_layers)),
             text: self.text.split_off(n_users * self.text_stride),
             people: self.mlp,
+        }
+    }
+
+    /// Gives items that nobody has the mean of what smoothing gave the items of the nearest text; ties go to the
+    /// lower number.
+    fn smooth_cold_items(&mut self) {
+        let (n_users, n_items, stride) = (self.train.n_rows, self.train.n_cols, self.stride);
+        let mut is_warm = vec![false; n_items];
+        self.train.indices.iter().for_each(|&item| is_warm[item as usize] = true);
+        let n_neighbors =
+            (self.params.cold_neighbors as usize).min(is_warm.iter().filter(|warm| **warm).count());
+        if self.params.n_layers == 0 || n_neighbors == 0 {
+            return;
+        }
+        let text = &self.text[n_users * self.text_stride..];
+        let text_of = |item: usize| &text[item * self.text_stride..][..self.text_stride];
+        let own = 1.0 / (self.params.n_layers + 1) as f32;
+        let smoothed = |cold: usize| -> Vec<f32> {
+            let mut near: Vec<(f32, usize)> = (0..n_items)
+                .filter(|&item| is_warm[item])
+                .map(|item| (dot(text_of(cold), text_of(item)), item))
+                .collect();
+            near.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            let ego = |item: usize| &self.ego[(n_users + item) * stride..][..stride];
+            let mut vector: Vec<f32> = ego(cold).iter().map(|x| own * x).collect();
+            for &(_, item) in &near[..n_neighbors] {
+                let norm = self.norms[n_users + item];
+                let unit = &self.unit[(n_users + item) * stride..][..stride];
+                for k in 0..stride {
+                    vector[k] += (norm * unit[k] - own * ego(item)[k]) / n_neighbors as f32;
+                }
+            }
+            vector
+        };
+        let cold: Vec<usize> = (0..n_items).filter(|&item| !is_warm[item]).collect();
+        let vectors: Vec<Vec<f32>> = cold.par_iter().map(|&item| smoothed(item)).collect();
+        for (item, mut vector) in cold.into_iter().zip(vectors) {
+            cosine::normalise(&mut vector, &mut [0.0], stride);
+            self.unit[(n_users + item) * stride..][..stride].copy_from_slice(&vector);
         }
     }
 

@@ -51,6 +51,19 @@ pub enum Variant {
     Gen,
 }
 
+/// Which nodes are aligned with their profiles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Aligned {
+    /// Users and items.
+    #[default]
+    Both,
+    /// Items alone.
+    Items,
+    /// Users alone.
+    Users,
+}
+
 /// What stands for a user's profile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -72,6 +85,8 @@ pub struct RlmRecParams {
     pub variant: Variant,
     /// What stands for a user's profile.
     pub user_text: UserText,
+    /// Which nodes are aligned with their profiles.
+    pub aligned: Aligned,
     /// Weight of the alignment beside the ranking loss, 0..=100.
     pub alignment: f64,
     /// τ of the alignment: cosines are divided by it, 0.001..=10.
@@ -108,6 +123,7 @@ impl Default for RlmRecParams {
             encoder: library::DEFAULT.to_owned(),
             variant: Variant::Con,
             user_text: UserText::Items,
+            aligned: Aligned::Both,
             alignment: 0.01,
             temperature: 0.2,
             n_aligned: 512,
@@ -405,6 +421,10 @@ impl<'a> RlmLearner<'a> {
         let n_users = self.gcn.n_users() as u32;
         let n_max = self.params.n_aligned as usize;
         [0, 1].map(|side| {
+            let left_out = [Aligned::Items, Aligned::Users][side];
+            if self.params.aligned == left_out {
+                return Vec::new();
+            }
             let mut nodes: Vec<u32> = match (self.params.variant, side) {
                 (Variant::Gen, side) => self.rows_of_side(side).map(|row| row as u32).collect(),
                 (Variant::Con, 0) => triples.iter().map(|triple| triple.user).collect(),
