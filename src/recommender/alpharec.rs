@@ -6,7 +6,7 @@
 //! scored by their cosine, and InfoNCE with a temperature trains the perceptron (their section 3 gives the
 //! four parts in this order). Nothing is learned per item or user, so both can be new.
 //!
-//! Deviations: every item that a user does not have is a negative, instead of some that are drawn (one
+//! Deviations: every item that somebody has and the user does not is a negative, instead of some that are drawn (one
 //! product scores them all, see [`contrast`](super::training::contrast)); a step takes some users with all
 //! of their items, instead of some interactions; AdamW with a step length that falls linearly. The graph does not
 //! reach an item that nobody has, so its vector would lack what smoothing gives all others, and it would hardly ever
@@ -45,6 +45,9 @@ const NAME: &str = "alpharec";
 
 /// Steps of an epoch where no batch size is given.
 const STEPS_PER_EPOCH: usize = 4;
+
+/// How often a negative is drawn before the user is taken to have (nearly) everything.
+const TRIES_MAX: usize = 64;
 
 /// What training makes small.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -206,6 +209,11 @@ struct AlphaLearner<'a> {
     train: &'a Csr,
     graph: SparseRows,
     seen: Seen<'a>,
+    /// Items that somebody has, ascending. The others are no negatives: they could never be positives, and their
+    /// text would be learned to be bad.
+    warm: Vec<u32>,
+    /// `train` with items by their place in `warm`, row for row.
+    own: Vec<u32>,
     streams: Streams,
     round: u32,
     stride: usize,
@@ -244,7 +252,10 @@ impl<'a> AlphaLearner<'a> {
         let n_nodes = train.n_rows + train.n_cols;
         let zeros = vec![0f32; n_nodes * stride];
         let users = (0..train.n_rows as u32).filter(|&user| !train.row(user as usize).0.is_empty());
+        let (warm, own) = warm_items(train);
         AlphaLearner {
+            warm,
+            own,
             params: params.clone(),
             train,
             graph: normalised_graph(train),
@@ -280,15 +291,21 @@ impl<'a> AlphaLearner<'a> {
         let (stride, n_users) = (self.stride, self.train.n_rows);
         let row = |user: u32| user as usize * stride..(user as usize + 1) * stride;
         let anchors: Vec<f32> = users.iter().flat_map(|&user| &self.unit[row(user)]).copied().collect();
-        let items = |user: u32| self.train.row(user as usize).0;
+        let items = |user: u32| {
+            let indptr = &self.train.indptr[user as usize..];
+            &self.own[indptr[0]..indptr[1]]
+        };
         let n_positives: usize = users.iter().map(|&user| items(user).len()).sum();
         let scale = 1.0 / n_positives.max(1) as f32;
         let ones = vec![1f32; users.iter().map(|&user| items(user).len()).max().unwrap_or(0)];
         let positives: Vec<(&[u32], &[f32])> =
             users.iter().map(|&user| (items(user), &ones[..items(user).len()])).collect();
+        let node = |item: u32| (n_users + item as usize) * stride..(n_users + item as usize + 1) * stride;
+        let candidates: Vec<f32> =
+            self.warm.iter().flat_map(|&item| &self.unit[node(item)]).copied().collect();
         let batch = Contrast {
             anchors: &anchors,
-            candidates: &self.unit[n_users * stride..],
+            candidates: &candidates,
             stride,
             temperature: self.params.temperature as f32,
             positives: &positives,
@@ -300,14 +317,16 @@ impl<'a> AlphaLearner<'a> {
                 let user = users[anchor];
                 let mut rng = self.streams.stream(Purpose::Noise, self.round, u64::from(user), epoch);
                 pairwise(row, items(user), scale, || {
-                    (0..64)
-                        .map(|_| below(&mut rng, self.train.n_cols as u32))
-                        .find(|&item| !self.seen.has(user, item))
+                    (0..TRIES_MAX)
+                        .map(|_| below(&mut rng, self.warm.len() as u32))
+                        .find(|&place| !self.seen.has(user, self.warm[place as usize]))
                 })
             }),
         };
-        self.d_unit[..n_users * stride].fill(0.0);
-        self.d_unit[n_users * stride..].copy_from_slice(&self.contrast.d_candidates);
+        self.d_unit.fill(0.0);
+        for (&item, gradient) in self.warm.iter().zip(self.contrast.d_candidates.chunks_exact(stride)) {
+            self.d_unit[node(item)].copy_from_slice(gradient);
+        }
         for (&user, gradient) in users.iter().zip(self.contrast.d_anchors.chunks_exact(stride)) {
             self.d_unit[row(user)].copy_from_slice(gradient);
         }
@@ -350,10 +369,8 @@ impl<'a> AlphaLearner<'a> {
         let text_of = |item: usize| &text[item * self.text_stride..][..self.text_stride];
         let own = 1.0 / (self.params.n_layers + 1) as f32;
         let smoothed = |cold: usize| -> Vec<f32> {
-            let mut near: Vec<(f32, usize)> = (0..n_items)
-                .filter(|&item| is_warm[item])
-                .map(|item| (dot(text_of(cold), text_of(item)), item))
-                .collect();
+            let likeness = |&item: &u32| (dot(text_of(cold), text_of(item as usize)), item as usize);
+            let mut near: Vec<(f32, usize)> = self.warm.iter().map(likeness).collect();
             near.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             let ego = |item: usize| &self.ego[(n_users + item) * stride..][..stride];
             let mut vector: Vec<f32> = ego(cold).iter().map(|x| own * x).collect();
@@ -366,7 +383,8 @@ impl<'a> AlphaLearner<'a> {
             }
             vector
         };
-        let cold: Vec<usize> = (0..n_items).filter(|&item| !is_warm[item]).collect();
+        let cold: Vec<usize> =
+            (0..n_items).filter(|&item| self.warm.binary_search(&(item as u32)).is_err()).collect();
         let vectors: Vec<Vec<f32>> = cold.par_iter().map(|&item| smoothed(item)).collect();
         for (item, mut vector) in cold.into_iter().zip(vectors) {
             cosine::normalise(&mut vector, &mut [0.0], stride);
@@ -393,6 +411,17 @@ impl<'a> AlphaLearner<'a> {
         }
         carry
     }
+}
+
+/// The items that somebody has, ascending; and every stored interaction's place in them.
+fn warm_items(train: &Csr) -> (Vec<u32>, Vec<u32>) {
+    let mut warm = train.indices.clone();
+    warm.sort_unstable();
+    warm.dedup();
+    let mut places = vec![0u32; train.n_cols];
+    warm.iter().enumerate().for_each(|(place, &item)| places[item as usize] = place as u32);
+    let own = train.indices.iter().map(|&item| places[item as usize]).collect();
+    (warm, own)
 }
 
 /// Turns scores into the gradient of `scale` times `-Σ ln σ(s_p − s_n)`, one drawn negative a positive; returns
@@ -531,7 +560,8 @@ mod tests {
             let odds = |item: u32| {
                 (cosine(&sum[user as usize], &sum[train.n_rows + item as usize]) / p.temperature).exp()
             };
-            let negatives: f64 = (0..train.n_cols as u32).filter(|item| !own.contains(item)).map(odds).sum();
+            let is_negative = |item: &u32| train.indices.contains(item) && !own.contains(item);
+            let negatives: f64 = (0..train.n_cols as u32).filter(is_negative).map(odds).sum();
             for &item in own {
                 loss -= (odds(item) / (odds(item) + negatives)).ln();
                 n += 1.0;

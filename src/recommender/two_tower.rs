@@ -173,6 +173,8 @@ struct TowerLearner<'a> {
     /// Item text, rows padded.
     text: Vec<f32>,
     text_stride: usize,
+    /// Its mean over the items of every user, rows padded.
+    means: Vec<f32>,
     people: Mlp,
     items: Mlp,
     contrast: Workspace,
@@ -192,14 +194,16 @@ impl<'a> TowerLearner<'a> {
         };
         let mut counts = vec![0u32; train.n_cols];
         train.indices.iter().for_each(|&item| counts[item as usize] += 1);
+        let (text, text_stride) = (pad(&items.data, items.n_cols), padded(items.n_cols));
         TowerLearner {
+            means: mean_rows(train, &text, text_stride),
             params: params.clone(),
             train,
             streams,
             round: context.round,
             stride: padded(shape.output),
-            text: pad(&items.data, items.n_cols),
-            text_stride: padded(items.n_cols),
+            text,
+            text_stride,
             people: Mlp::new(shape, streams, context.round, 0),
             items: Mlp::new(shape, streams, context.round, 10),
             contrast: Workspace::default(),
@@ -217,12 +221,15 @@ impl<'a> TowerLearner<'a> {
     fn histories(&self, pairs: &[(u32, u32)]) -> Vec<f32> {
         let mut rows = vec![0f32; pairs.len() * self.text_stride];
         for (row, &(user, item)) in rows.chunks_exact_mut(self.text_stride).zip(pairs) {
-            let own = self.train.row(user as usize).0;
-            let others = own.iter().copied().filter(|&other| other != item || own.len() == 1);
-            let share = 1.0 / (own.len().max(2) - usize::from(own.len() > 1)) as f32;
-            for other in others {
-                row.iter_mut().zip(self.text_of(other)).for_each(|(sum, x)| *sum += share * x);
+            let n = self.train.row(user as usize).0.len() as f32;
+            let mean = &self.means[user as usize * self.text_stride..][..self.text_stride];
+            if n < 2.0 {
+                row.copy_from_slice(mean);
+                continue;
             }
+            let share = 1.0 / (n - 1.0);
+            let parts = mean.iter().zip(self.text_of(item));
+            row.iter_mut().zip(parts).for_each(|(to, (mean, x))| *to = share * (n * mean - x));
         }
         rows
     }
@@ -277,7 +284,7 @@ impl<'a> TowerLearner<'a> {
     fn vectors(&mut self) -> (Vec<f32>, Vec<f32>) {
         let mut users = vec![0f32; self.train.n_rows * self.stride];
         let mut items = vec![0f32; self.train.n_cols * self.stride];
-        self.people.forward(&mean_rows(self.train, &self.text, self.text_stride), &mut users);
+        self.people.forward(&self.means, &mut users);
         self.items.forward(&self.text, &mut items);
         cosine::normalise(&mut users, &mut vec![0f32; self.train.n_rows], self.stride);
         cosine::normalise(&mut items, &mut vec![0f32; self.train.n_cols], self.stride);
