@@ -159,6 +159,10 @@ impl RlmRecParams {
         within(at, "temperature", self.temperature, 0.001, 10.0)?;
         within(at, "n_aligned", self.n_aligned, 1, 100_000)?;
         within(at, "mask_ratio", self.mask_ratio, 0.001, 0.9)?;
+        if self.user_text == UserText::Profiles && self.aligned == Aligned::Items {
+            let bound = "\"both\" or \"users\" where user_text is \"profiles\"";
+            return Err(Complaint::out_of_range(format!("{at}.aligned"), "\"items\"", bound));
+        }
         self.settings().check(at)?;
         self.schedule().check(at)
     }
@@ -684,8 +688,10 @@ mod tests {
 
     #[test]
     fn profiles_that_are_not_there_are_missed() {
-        let told =
-            toy::try_fit(&params("user_text = \"profiles\""), 1).err().expect("no profiles").to_string();
+        let told = toy::try_fit(&params("user_text = \"profiles\"\naligned = \"both\""), 1)
+            .err()
+            .expect("no profiles")
+            .to_string();
         assert!(told.contains("profiles.users"), "{told}");
     }
 }
