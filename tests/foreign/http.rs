@@ -109,8 +109,9 @@ fn serve(
         "reports" => send(&mut stream, "200 OK", with("error", "no model for\nu3".into()).as_bytes()),
         "busy" => send(&mut stream, "503 Service Unavailable", b"try later"),
         "moved" => {
-            let head = format!("HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n");
-            stream.write_all(head.as_bytes())
+            // Without the last line the client may ask again on a connection that is just being closed.
+            let head = format!("HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n");
+            stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes())
         }
         "hangs" => {
             held.push(stream);
