@@ -63,6 +63,8 @@ pub enum Purpose {
     Encoding = 28,
     /// Folds, resampling and probe pages of a validation.
     Validation = 25,
+    /// Which items on a page are advertised.
+    Advert = 40,
     /// Which items a split holds out whole.
     ColdItems = 30,
     /// The orders in which candidates are put before a language model, and its luck.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use windtunnel::agent::behavior::{Answer, Visit};
+use windtunnel::agent::cue::Cues;
 use windtunnel::agent::memory::{Memory, Mood};
 use windtunnel::event::read::{DenseIds, for_each_session};
 use windtunnel::event::recorded::{self, Names, Recorded};
@@ -154,6 +155,8 @@ fn the_words_of_the_record_are_said_again() {
         round: 0,
         page,
         items,
+        cues: Cues::USUAL,
+        advertised: &[],
         outcomes: &[],
         foretold: None,
     };

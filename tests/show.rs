@@ -134,6 +134,7 @@ fn session(agent: u32, first_item: u32) -> Vec<Event> {
                     item,
                     score: 1.0,
                     propensity: None,
+                    advertised: None,
                     aligned: Some(slot == 0),
                     held_out: false,
                 },

@@ -14,6 +14,8 @@ pub struct Facts {
     pub quality: Vec<f32>,
     /// Log popularity of every item, in standard deviations.
     pub popularity: Vec<f32>,
+    /// How many people have each item.
+    pub n_people: Vec<u32>,
     /// Mean rating of every item as people see it, 1..=5; `None` where nobody rated it.
     pub mean_ratings: Vec<Option<f32>>,
     /// The items' text.
@@ -25,11 +27,13 @@ pub struct Facts {
 impl Facts {
     /// The facts of a dataset, as far as these of its interactions tell them.
     pub fn new(dataset: &Dataset, interactions: &Interactions, taste: Taste) -> Self {
-        let popularity = interactions.item_counts().into_iter().map(|n| (n as f32 + 1.0).ln()).collect();
+        let n_people = interactions.item_counts();
+        let popularity = n_people.iter().map(|&n| (n as f32 + 1.0).ln()).collect();
         Facts {
             taste,
             quality: quality_in(dataset, interactions),
             popularity: standardised(popularity),
+            n_people,
             mean_ratings: mean_ratings(dataset, interactions),
             genre_names: dataset.genres.all().to_vec(),
             catalogue: dataset.catalogue.clone(),

@@ -5,6 +5,7 @@
 //! which recommender or arm it meets.
 
 pub mod behavior;
+pub mod cue;
 pub mod facts;
 pub mod halves;
 pub mod memory;

@@ -193,6 +193,14 @@ pub fn population(
     agents
 }
 
+/// Whom [`population`] draws, each once, ascending.
+pub fn drawn(n_users: usize, draw: &Draw<'_>, streams: Streams) -> Vec<UserId> {
+    let n_people = draw.people.map_or(n_users, <[UserId]>::len);
+    let wanted = if draw.n_agents == 0 { n_people } else { draw.n_agents };
+    let places = round_of_people(n_people, wanted, 0, streams).into_iter();
+    places.map(|place| draw.people.map_or(UserId(place), |people| people[place as usize])).collect()
+}
+
 /// The raw id of a person's k-th further copy; more `~` where a person of the dataset has that name.
 fn raw_id_of_copy(dataset: &Dataset, raw: &str, copy: u32) -> String {
     if copy == 0 {

@@ -50,6 +50,8 @@ pub struct SessionState {
     pub scores: Vec<f32>,
     /// The probability with which each was shown, where the recommender explores.
     pub propensities: Vec<f32>,
+    /// Which items on the page are advertised; empty where adverts are not shown.
+    pub advertised: Vec<bool>,
     /// The agent's reaction to the current page.
     pub reaction: Reaction,
     /// Everything shown so far, in order.
@@ -86,6 +88,7 @@ impl SessionState {
             on_page: Vec::new(),
             scores: Vec::new(),
             propensities: Vec::new(),
+            advertised: Vec::new(),
             reaction: Reaction::default(),
             shown: Vec::new(),
             feedback: Vec::new(),

@@ -3,6 +3,7 @@
 
 use crate::agent::behavior::choice::ChoiceParameters;
 use crate::agent::behavior::choice::align::Align;
+use crate::agent::behavior::choice::cues::CueEffects;
 use crate::agent::behavior::choice::exit::Exit;
 use crate::agent::behavior::choice::interview::Interview;
 use crate::agent::behavior::choice::rating::Rating;
@@ -20,6 +21,7 @@ pub fn template(n_slots: usize, n_pages: usize) -> ChoiceParameters {
     let mut examination = vec![0.8; n_slots];
     examination[0] = 1.0;
     ChoiceParameters {
+        cues: CueEffects::default(),
         align: Align {
             examination,
             intercept: 0.0,

@@ -15,6 +15,7 @@ pub(super) enum Told<'a> {
         aligned: Option<bool>,
         held_out: bool,
         propensity: Option<f32>,
+        advertised: Option<bool>,
     },
     /// The item in this slot was watched.
     Watch { slot: Option<u32> },
@@ -51,8 +52,8 @@ pub fn sessions(events: &[Event]) -> Vec<Session> {
 
 fn told(what: &What) -> Told<'_> {
     match what {
-        &What::Exposure { slot, item, aligned, held_out, propensity, .. } => {
-            Told::Exposure { slot: Some(slot), item, aligned, held_out, propensity }
+        &What::Exposure { slot, item, aligned, held_out, propensity, advertised, .. } => {
+            Told::Exposure { slot: Some(slot), item, aligned, held_out, propensity, advertised }
         }
         &What::Watch { slot, .. } => Told::Watch { slot: Some(slot) },
         What::Rating { slot, rating, feeling, .. } => {
@@ -85,7 +86,7 @@ impl Session {
     /// Takes in what happened on a page; the error says what does not fit.
     pub(super) fn apply(&mut self, page: u32, told: Told<'_>) -> Result<(), String> {
         match told {
-            Told::Exposure { slot, item, aligned, held_out, propensity } => {
+            Told::Exposure { slot, item, aligned, held_out, propensity, advertised } => {
                 if self.pages.last().is_none_or(|p| p.number != page) {
                     self.pages.push(Page { number: page, slots: Vec::new() });
                 }
@@ -93,7 +94,15 @@ impl Session {
                 if slot != Some(slots.len() as u32) {
                     return Err(format!("exposure in slot {slot:?}, expected {}", slots.len()));
                 }
-                slots.push(Slot { item, aligned, held_out, propensity, watched: false, rating: None });
+                slots.push(Slot {
+                    item,
+                    aligned,
+                    held_out,
+                    propensity,
+                    advertised,
+                    watched: false,
+                    rating: None,
+                });
             }
             Told::Watch { slot } => self.slot_mut(page, slot)?.watched = true,
             Told::Rating { slot, rating, .. } => self.slot_mut(page, slot)?.rating = rating,
@@ -149,6 +158,7 @@ mod tests {
             item: ItemId(item),
             score: 0.0,
             propensity: None,
+            advertised: None,
             aligned: Some(true),
             held_out: item == 8,
         };

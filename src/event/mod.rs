@@ -44,6 +44,8 @@ pub enum What {
         /// The probability with which an exploring recommender put it at its place of the list, given what stands
         /// above it there; `None` of those that do not explore.
         propensity: Option<f32>,
+        /// Whether it was advertised; `None` where adverts are not shown.
+        advertised: Option<bool>,
         /// Whether the agent found that it fits its taste; `None` when it never answered.
         aligned: Option<bool>,
         /// Whether the item is in the persona's held-out interactions.
@@ -208,6 +210,8 @@ pub struct Slot {
     pub held_out: bool,
     /// The probability with which an exploring recommender showed it, given what stands above it in its list.
     pub propensity: Option<f32>,
+    /// Whether it was advertised; `None` where adverts are not shown.
+    pub advertised: Option<bool>,
     /// Whether it was watched.
     pub watched: bool,
     /// The rating 1..=5, where one was given.

@@ -162,6 +162,7 @@ struct Row<'a> {
     slot: &'a PrimitiveArray<UInt32Type>,
     item: &'a StringArray,
     propensity: &'a PrimitiveArray<Float32Type>,
+    advertised: &'a BooleanArray,
     aligned: &'a BooleanArray,
     held_out: &'a BooleanArray,
     rating: &'a PrimitiveArray<UInt8Type>,
@@ -183,6 +184,7 @@ impl<'a> Row<'a> {
             slot: column("slot")?.as_primitive_opt()?,
             item: column("item")?.as_string_opt()?,
             propensity: column("propensity")?.as_primitive_opt()?,
+            advertised: column("advertised")?.as_boolean_opt()?,
             aligned: column("aligned")?.as_boolean_opt()?,
             held_out: column("held_out")?.as_boolean_opt()?,
             rating: column("rating")?.as_primitive_opt()?,
@@ -266,6 +268,7 @@ fn told<'a>(columns: &Row<'a>, k: usize, kind: &str, item: Option<ItemId>) -> Re
             aligned: (!columns.aligned.is_null(k)).then(|| columns.aligned.value(k)),
             held_out: !columns.held_out.is_null(k) && columns.held_out.value(k),
             propensity: (!columns.propensity.is_null(k)).then(|| columns.propensity.value(k)),
+            advertised: (!columns.advertised.is_null(k)).then(|| columns.advertised.value(k)),
         },
         ("watch", _) => Told::Watch { slot },
         ("rating", _) => Told::Rating {

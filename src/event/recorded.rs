@@ -238,6 +238,7 @@ fn page(number: u32, page: &PageLine, ids: &DenseIds) -> Result<Page, String> {
             aligned: Some(false),
             held_out: false,
             propensity: None,
+            advertised: None,
             watched: false,
             rating: None,
         });

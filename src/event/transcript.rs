@@ -133,6 +133,7 @@ impl Gathered {
                 aligned: None,
                 held_out: false,
                 propensity: None,
+                advertised: None,
                 watched: false,
                 rating: None,
             });

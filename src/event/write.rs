@@ -31,6 +31,7 @@ pub(super) fn schema() -> Arc<Schema> {
         optional("item", DataType::Utf8),
         optional("score", DataType::Float32),
         optional("propensity", DataType::Float32),
+        optional("advertised", DataType::Boolean),
         optional("aligned", DataType::Boolean),
         optional("held_out", DataType::Boolean),
         optional("rating", DataType::UInt8),
@@ -52,6 +53,7 @@ struct Columns {
     item: StringBuilder,
     score: Float32Builder,
     propensity: Float32Builder,
+    advertised: BooleanBuilder,
     aligned: BooleanBuilder,
     held_out: BooleanBuilder,
     rating: UInt8Builder,
@@ -70,6 +72,7 @@ struct Cells<'a> {
     item: Option<&'a str>,
     score: Option<f32>,
     propensity: Option<f32>,
+    advertised: Option<bool>,
     aligned: Option<bool>,
     held_out: Option<bool>,
     rating: Option<u8>,
@@ -89,6 +92,7 @@ impl Columns {
         self.item.append_option(cells.item);
         self.score.append_option(cells.score);
         self.propensity.append_option(cells.propensity);
+        self.advertised.append_option(cells.advertised);
         self.aligned.append_option(cells.aligned);
         self.held_out.append_option(cells.held_out);
         self.rating.append_option(cells.rating);
@@ -110,6 +114,7 @@ impl Columns {
             Arc::new(self.item.finish()),
             Arc::new(self.score.finish()),
             Arc::new(self.propensity.finish()),
+            Arc::new(self.advertised.finish()),
             Arc::new(self.aligned.finish()),
             Arc::new(self.held_out.finish()),
             Arc::new(self.rating.finish()),
@@ -187,12 +192,13 @@ impl EventWriter {
 /// The cells of one event.
 fn cells<'a>(what: &'a What, raw: &'a dyn RawIds) -> Cells<'a> {
     match what {
-        What::Exposure { slot, item, score, propensity, aligned, held_out } => Cells {
+        What::Exposure { slot, item, score, propensity, advertised, aligned, held_out } => Cells {
             event: "exposure",
             slot: Some(*slot),
             item: Some(raw.item(*item)),
             score: Some(*score),
             propensity: *propensity,
+            advertised: *advertised,
             aligned: *aligned,
             held_out: Some(*held_out),
             ..Cells::default()

@@ -63,7 +63,7 @@ pub fn load(
     progress: &dyn Progress,
 ) -> Result<(Dataset, Split), RunError> {
     let mut dataset = source(scenario, base_dir, progress)?;
-    let split = cut(scenario, &dataset)?;
+    let split = cut(scenario, base_dir, &dataset)?;
     profiles::take_items(scenario, base_dir, &mut dataset)?;
     profiles::take_users(scenario, base_dir, &mut dataset, &split)?;
     Ok((dataset, split))
@@ -84,8 +84,31 @@ pub(super) fn source(
 }
 
 /// The scenario's split of them.
-pub(super) fn cut(scenario: &Scenario, dataset: &Dataset) -> Result<Split, RunError> {
-    Ok(split::split(dataset, &scenario.file.split, Streams::new(scenario.file.seed))?)
+pub(super) fn cut(scenario: &Scenario, base_dir: &Path, dataset: &Dataset) -> Result<Split, RunError> {
+    let streams = Streams::new(scenario.file.seed);
+    let split = split::split(dataset, &scenario.file.split, streams)?;
+    if !scenario.file.population.closed {
+        return Ok(split);
+    }
+    let people = scenario.behavior.people(dataset, base_dir)?;
+    let drawn = profile::drawn(dataset.n_users(), &draw(scenario, people.as_deref()), streams);
+    Ok(Split {
+        train: of_people(&split.train, &drawn),
+        valid: of_people(&split.valid, &drawn),
+        test: of_people(&split.test, &drawn),
+    })
+}
+
+/// Whom the scenario draws from these people, or from everybody.
+fn draw<'a>(scenario: &Scenario, people: Option<&'a [UserId]>) -> profile::Draw<'a> {
+    let section = &scenario.file.population;
+    profile::Draw { n_agents: section.n_agents as usize, people, jitter: section.jitter.0 }
+}
+
+/// What these people, ascending, have.
+fn of_people(part: &Interactions, people: &[UserId]) -> Interactions {
+    let all: Vec<Interaction> = people.iter().flat_map(|&user| part.history_of(user)).collect();
+    Interactions::from_sorted(part.matrix.n_rows, part.matrix.n_cols, &all)
 }
 
 impl Prepared {
@@ -103,13 +126,12 @@ impl Prepared {
         progress.end();
         progress.begin("prepare agents", 0);
         let section = &scenario.file.population;
-        let n_agents = section.n_agents as usize;
         let evidence = match section.taste_evidence {
             TasteEvidence::All => dataset.all(),
             TasteEvidence::Train => split.train.clone(),
         };
         let people = scenario.behavior.people(&dataset, base_dir)?;
-        let draw = profile::Draw { n_agents, people: people.as_deref(), jitter: section.jitter.0 };
+        let draw = draw(scenario, people.as_deref());
         let agents = profile::population(&dataset, &evidence, &draw, streams);
         let taste = Taste::build(&dataset, &split, section.taste, section.taste_evidence, streams)?;
         let facts = Facts::new(&dataset, &evidence, taste);
@@ -128,6 +150,7 @@ impl Prepared {
             pages_max: scenario.file.session.max_pages,
             known: &known,
             items_per_page: session.items_per_page as usize,
+            advert: &session.advert,
             base_dir,
             llm: llm.clone(),
         })?;
@@ -173,7 +196,7 @@ impl Prepared {
     }
 
     /// The world as a behaviour finds it, with this luck.
-    pub fn setting(&self, scenario: &Scenario, luck: Streams) -> Setting<'_> {
+    pub fn setting<'a>(&'a self, scenario: &'a Scenario, luck: Streams) -> Setting<'a> {
         Setting {
             facts: self.facts.clone(),
             streams: luck,
@@ -183,6 +206,7 @@ impl Prepared {
             pages_max: scenario.file.session.max_pages,
             known: &self.known,
             items_per_page: scenario.file.session.items_per_page as usize,
+            advert: &scenario.file.session.advert,
             base_dir: &self.base_dir,
             llm: self.around.llm.clone(),
         }

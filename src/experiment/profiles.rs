@@ -87,7 +87,7 @@ fn write(
     let subjects: Result<Vec<Subject>, minijinja::Error> = match what {
         What::Items => items::subjects(&dataset, &words, text_chars),
         What::Users => {
-            let cut = prepare::cut(scenario, &dataset)?;
+            let cut = prepare::cut(scenario, options.base_dir, &dataset)?;
             take_items(scenario, options.base_dir, &mut dataset)?;
             split = Some(split_hash(&cut));
             let streams = Streams::new(scenario.file.seed);

@@ -5,6 +5,7 @@ use super::folder::RunFolder;
 use super::manifest::Clock;
 use super::prepare::{Prepared, never_shown};
 use super::{RunError, RunOptions, prepare};
+use crate::agent::cue::Cues;
 use crate::dataset::{Interaction, Interactions, Split};
 use crate::event::write::{EventWriter, RawIds};
 use crate::event::{Event, EventError, What};
@@ -81,6 +82,7 @@ pub fn arm(
         }
         info.fits.extend(model.info.take());
         let mut tunnel = tunnel(scenario, prepared, model.recommender.clone(), known, round);
+        tunnel.rules.cues = cues(scenario, arm);
         if let Some(behavior) = tunnel.behavior.in_arm(&arm.name) {
             tunnel.behavior = behavior;
         }
@@ -102,7 +104,10 @@ pub fn arm(
         if round + 1 < scenario.file.rounds {
             split.train = grown(prepared, &split.train, &watched, round);
         }
-        known = Arc::new(never_shown(&prepared.dataset, &split, &scenario.file.session)?);
+        known = match scenario.file.session.show_again {
+            true => prepared.known.clone(),
+            false => Arc::new(never_shown(&prepared.dataset, &split, &scenario.file.session)?),
+        };
     }
     writer.finish()?;
     Ok((info, failures))
@@ -156,6 +161,11 @@ impl Stopped {
     }
 }
 
+/// What stands beside the items on an arm's pages.
+fn cues(scenario: &Scenario, arm: &Arm) -> Cues {
+    Cues::of(arm.cues.as_deref().unwrap_or(&scenario.file.session.cues))
+}
+
 /// The world of one arm in one round, by the scenario's rules.
 pub fn tunnel(
     scenario: &Scenario,
@@ -178,6 +188,8 @@ pub fn tunnel(
             items_per_page: session.items_per_page as usize,
             max_pages: session.max_pages,
             presentation: session.presentation,
+            cues: Cues::of(&session.cues),
+            advert_share: session.advert_share,
             memory_entries,
             on_error: scenario.file.world.on_error,
         },

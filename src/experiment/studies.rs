@@ -28,6 +28,7 @@ pub fn write(
             kind: arm.kind.name().to_owned(),
             wraps: arm.trainer.wraps().map(str::to_owned),
             is_refitted: arm.feedback == Feedback::Refit,
+            cues: arm.cues.clone().unwrap_or_else(|| scenario.file.session.cues.clone()),
             events: vec![folder.events(&arm.name)?],
         });
     }

@@ -135,6 +135,7 @@ mod tests {
             model: None,
             cold_items: ColdRule::default(),
             feedback: Feedback::default(),
+            cues: None,
         }
     }
 

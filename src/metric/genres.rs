@@ -9,7 +9,7 @@ use crate::event::Session;
 /// The family of genre measures.
 pub struct Genres;
 
-static MEASURES: [Measure; 4] = [
+static MEASURES: [Measure; 5] = [
     Measure {
         name: "n_genres",
         unit: "count",
@@ -27,6 +27,12 @@ static MEASURES: [Measure; 4] = [
         unit: "share",
         better: None,
         about: "share of the genre shown most in a session, mean over agents",
+    },
+    Measure {
+        name: "top1_genre_items",
+        unit: "share",
+        better: None,
+        about: "of the items shown in a session, those of its most common genre, whatever else they are too; mean over agents",
     },
     Measure {
         name: "top1_genre_share_round",
@@ -75,8 +81,20 @@ struct Accumulator {
     n_genres: Sample,
     genre_entropy: Sample,
     top1_genre_share: Sample,
+    top1_genre_items: Sample,
     round: Vec<f64>,
     weights: Vec<f64>,
+    n_items: Vec<u32>,
+}
+
+/// How many of the items that a session shows are of each genre, written into `n_items`; the most is returned.
+fn most_of_a_genre(session: &Session, catalogue: &Catalogue, n_items: &mut Vec<u32>) -> u32 {
+    n_items.clear();
+    n_items.resize(catalogue.genres.len(), 0);
+    for slot in session.slots() {
+        catalogue.items[slot.item.idx()].genres.iter().for_each(|genre| n_items[genre.idx()] += 1);
+    }
+    n_items.iter().copied().max().unwrap_or(0)
 }
 
 impl Metric for Accumulator {
@@ -99,6 +117,8 @@ impl Metric for Accumulator {
         self.n_genres.push(session.agent, f64::from(n_genres));
         self.genre_entropy.push(session.agent, entropy);
         self.top1_genre_share.push(session.agent, top);
+        let most = most_of_a_genre(session, setting.catalogue, &mut self.n_items);
+        self.top1_genre_items.push(session.agent, f64::from(most) / total);
     }
 
     fn finish(self: Box<Self>, _setting: Setting<'_>) -> Vec<Measured> {
@@ -109,7 +129,8 @@ impl Metric for Accumulator {
             MEASURES[0].of(self.n_genres),
             MEASURES[1].of(self.genre_entropy),
             MEASURES[2].of(self.top1_genre_share),
-            MEASURES[3].whole(n, (total > 0.0).then(|| top / total)),
+            MEASURES[3].of(self.top1_genre_items),
+            MEASURES[4].whole(n, (total > 0.0).then(|| top / total)),
         ]
     }
 }

@@ -162,6 +162,7 @@ mod tests {
                     aligned: None,
                     held_out: false,
                     propensity: None,
+                    advertised: None,
                     watched: nth.is_some(),
                     rating: nth.and_then(|nth| ratings.get(nth)).map(|&rating| rating as u8),
                 }

@@ -53,7 +53,15 @@ fn session(agent: AgentId, luck: &mut ChaCha8Rng) -> Session {
         let item = ItemId(fresh.swap_remove(luck.random_range(0..fresh.len())));
         let watched = luck.random_bool(0.5);
         let rating = (watched && luck.random_bool(0.9)).then(|| luck.random_range(1..=5u8));
-        Slot { item, aligned: None, propensity: None, held_out: luck.random_bool(0.3), watched, rating }
+        Slot {
+            item,
+            aligned: None,
+            propensity: None,
+            advertised: None,
+            held_out: luck.random_bool(0.3),
+            watched,
+            rating,
+        }
     };
     let pages = (1..=n_pages)
         .map(|number| {
@@ -174,6 +182,14 @@ fn slowly(
         over_mixes(&|mix| mix.iter().filter(|share| **share > 0.0).map(|share| -share * share.log2()).sum()),
     );
     twin.insert("top1_genre_share", over_mixes(&top));
+    let of_one_genre = |session: &Session| {
+        let shown: Vec<&CatalogueItem> =
+            shown_to(session).into_iter().filter(|item| !item.genres.is_empty()).collect();
+        let of = |genre: u16| shown.iter().filter(|item| item.genres.contains(&GenreId(genre))).count();
+        let most = (0..n_genres as u16).map(of).max()?;
+        (!shown.is_empty()).then(|| most as f64 / shown.len() as f64)
+    };
+    twin.insert("top1_genre_items", mean(sessions.iter().filter_map(of_one_genre).collect()));
     let everything: Vec<&CatalogueItem> = sessions.iter().flat_map(shown_to).collect();
     twin.insert("top1_genre_share_round", shares(&everything, n_genres).map(|mix| top(&mix)));
     let divergence = |wanted: &[f32], mix: &[f64]| -> f64 {
@@ -336,6 +352,7 @@ fn a_session_worked_out_by_hand() {
     let population = Population { agents: vec![agent] };
     let slot = |item, held_out, rating: Option<u8>| Slot {
         propensity: None,
+        advertised: None,
         item: ItemId(item),
         aligned: None,
         held_out,
@@ -377,6 +394,8 @@ fn a_session_worked_out_by_hand() {
         ("novelty", 1.25),
         // Drama 1 + 1/2 + 1 of 4, comedy the rest.
         ("top1_genre_share", 0.625),
+        // Three of the four items are dramas.
+        ("top1_genre_items", 0.75),
         ("n_genres", 2.0),
         ("genre_entropy", -(0.625 * 0.625f64.log2() + 0.375 * 0.375f64.log2())),
         // Distances of D, DC, C, D: 1/2, 1, 0; 1/2, 1/2; 1.

@@ -67,6 +67,11 @@ const LABELS: &[Entry] = &[
     ("n_genres", "Genres shown", "different genres shown to an agent"),
     ("genre_entropy", "Genre entropy", "how mixed the genres shown to an agent are"),
     ("top1_genre_share", "Top genre's share", "what an agent's most shown genre gets"),
+    (
+        "top1_genre_items",
+        "Items of the top genre",
+        "of the items shown to an agent, those of its most common genre",
+    ),
     ("top1_genre_share_round", "Top genre's share, overall", "what the most shown genre of all gets"),
     ("homogenisation", "Overlap between agents", "Jaccard similarity of what two agents are shown"),
     ("average_popularity", "Popularity shown", "training interactions of the items shown"),

@@ -226,6 +226,7 @@ fn session(kind: Kind, agent: usize, round: u32, quality: f64, arm: usize, luck:
                 aligned: Some(watched),
                 held_out: false,
                 propensity: None,
+                advertised: None,
                 watched,
                 rating: watched.then_some(rating),
             }

@@ -8,6 +8,7 @@ use super::file::{
 use super::params::{self, Complaint};
 use super::{Arm, Feedback, PlannedStudy, Scenario};
 use crate::agent::behavior::{self, BehaviorPlan};
+use crate::agent::cue::Cue;
 use crate::agent::taste::{TasteEvidence, TasteSource};
 use crate::dataset::split::SplitKind;
 use crate::dataset::{self, Source};
@@ -182,6 +183,10 @@ impl Sink {
         self.range("session.items_per_page", session.items_per_page, 1, 1000);
         self.range("session.max_pages", session.max_pages, 1, 1000);
         self.range("session.memory_entries", session.memory_entries, 1, 10_000);
+        if !(0.0..=1.0).contains(&session.advert_share) {
+            let (at, found) = ("session.advert_share", session.advert_share);
+            self.complaints.push(Complaint::out_of_range(at, found, "0..=1"));
+        }
         if !session.exclude.contains(&SplitPart::Train) {
             let found = format!("{:?}", session.exclude).to_lowercase();
             self.complaints.push(Complaint::out_of_range(
@@ -377,6 +382,7 @@ impl Sink {
         let model = self.model(&at, &mut section);
         let cold_items: Option<(ColdRule, Value)> = self.taken(&at, "cold_items", &mut section);
         let feedback: Option<(Feedback, Value)> = self.taken(&at, "feedback", &mut section);
+        let cues: Option<(Vec<Cue>, Value)> = self.taken(&at, "cues", &mut section);
         let default_name = Value::String(name.to_owned());
         let by_name = recommender::kind(name).map(|_| &default_name);
         let ((kind, trainer), mut table) = self.named(&section, &at, "kind", by_name, check_recommender)?;
@@ -389,9 +395,13 @@ impl Sink {
         if let Some((_, given)) = &feedback {
             table.insert("feedback".to_owned(), given.clone());
         }
+        if let Some((_, given)) = &cues {
+            table.insert("cues".to_owned(), given.clone());
+        }
+        let cues = cues.map(|(cues, _)| cues);
         let cold_items = cold_items.map_or(ColdRule::default(), |(rule, _)| rule);
         let feedback = feedback.map_or(Feedback::default(), |(feedback, _)| feedback);
-        Some((Arm { name: name.to_owned(), kind, trainer, model, cold_items, feedback }, table))
+        Some((Arm { name: name.to_owned(), kind, trainer, model, cold_items, feedback, cues }, table))
     }
 
     /// Takes a key that every arm may have out of one: what it says, and as it stands there.

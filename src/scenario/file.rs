@@ -1,6 +1,7 @@
 //! The scenario file, key by key: a plain mirror of the TOML with its defaults.
 //! Must not check anything beyond types.
 
+use crate::agent::cue::Cue;
 use crate::agent::taste::{TasteEvidence, TasteSource};
 use crate::dataset::split::SplitParams;
 use crate::llm::plan::LlmSection;
@@ -97,6 +98,9 @@ impl Default for ScenarioFile {
 pub struct PopulationSection {
     /// How many agents; everybody in the dataset when 0. Beyond the number of people, people are resampled.
     pub n_agents: u32,
+    /// Whether those drawn are all the people there are: recommenders learn from them alone, so that what they do
+    /// in a round weighs in the next.
+    pub closed: bool,
     /// Standard deviation of the log-normal jitter of a resampled person's traits.
     pub jitter: Jitter,
     /// Where taste comes from.
@@ -126,8 +130,17 @@ pub struct SessionSection {
     pub max_pages: u32,
     /// How a page is presented.
     pub presentation: Presentation,
+    /// What stands beside every item on a page; an arm may say otherwise.
+    pub cues: Vec<Cue>,
+    /// The share of what is shown that is advertised, where `cues` has `advert`, 0..=1; which items is drawn anew for
+    /// every page.
+    pub advert_share: f64,
+    /// What an advert says, to agents that read.
+    pub advert: String,
     /// Which interactions a person already has and is never shown.
     pub exclude: Vec<SplitPart>,
+    /// Whether what was watched in an earlier round may be shown again: songs are heard twice, films hardly.
+    pub show_again: bool,
     /// What can be shown at all.
     pub candidates: Candidates,
     /// Whether agents remember anything.
@@ -142,7 +155,11 @@ impl Default for SessionSection {
             items_per_page: 4,
             max_pages: 5,
             presentation: Presentation::default(),
+            cues: vec![Cue::Rating],
+            advert_share: 0.25,
+            advert: "Everybody is talking about this one.".to_owned(),
             exclude: vec![SplitPart::Train, SplitPart::Valid],
+            show_again: false,
             candidates: Candidates::All,
             memory: MemorySwitch::On,
             memory_entries: 100,

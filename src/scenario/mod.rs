@@ -12,6 +12,7 @@ pub mod references;
 pub mod schema;
 
 use crate::agent::behavior::BehaviorPlan;
+use crate::agent::cue::Cue;
 use crate::dataset::Source;
 use crate::encoder::library::EncoderSpec;
 use crate::llm::plan::LlmPlan;
@@ -77,6 +78,8 @@ pub struct Arm {
     pub cold_items: ColdRule,
     /// Whether it learns from its own agents, from round to round.
     pub feedback: Feedback,
+    /// What stands beside the items on its pages, where it is not what the session says.
+    pub cues: Option<Vec<Cue>>,
 }
 
 /// Why a scenario cannot be run.

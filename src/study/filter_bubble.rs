@@ -17,9 +17,17 @@ pub struct FilterBubble;
 
 const NAME: &str = "filter_bubble";
 
-/// What is looked at, the two published measures first.
-const METRICS: [&str; 5] =
-    ["top1_genre_share", "n_genres", "genre_entropy", "intra_list_distance", "homogenisation"];
+/// What is looked at, the two published measures first. Films are of several genres at once, so the share of the top
+/// genre is that of the items that are of it, whatever else they are; where an item's weight is divided among its
+/// genres, more genres an item look like more variety.
+const METRICS: [&str; 6] = [
+    "top1_genre_items",
+    "n_genres",
+    "top1_genre_share",
+    "genre_entropy",
+    "intra_list_distance",
+    "homogenisation",
+];
 
 /// Parameters.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -58,11 +66,7 @@ impl Study for FilterBubbleParams {
         let changes = rounds.changes(&METRICS);
         let mut warnings = Vec::new();
         if rounds.control.is_none() {
-            warnings.push(
-                "There is no control without feedback: what changed may be the catalogue running dry, not learning. \
-                 Give an arm `feedback = \"frozen\"`."
-                    .to_owned(),
-            );
+            warnings.push(rounds.no_control());
         }
         Ok(Told {
             question: "Does what people are shown narrow as arms learn from what their own agents did?".to_owned(),
@@ -70,6 +74,9 @@ impl Study for FilterBubbleParams {
             findings: changes.iter().flat_map(|change| change.findings(rounds.control)).collect(),
             warnings,
             limits: vec![
+                "How many genres a session shows depends on how many items it shows, and on how many genres those have: \
+                 popular items tend to have more."
+                    .to_owned(),
                 "Nobody's taste changes here: a bubble is one of exposure, not of opinion.".to_owned(),
                 "What was watched is never shown again, so some change comes of the catalogue being used up; the \
                  control without feedback has that part too."
@@ -86,7 +93,7 @@ impl Study for FilterBubbleParams {
 fn answer(rounds: &Rounds<'_>, changes: &[Change]) -> String {
     let find = |arm: &str, metric: &str| changes.iter().find(|c| c.arm == arm && c.metric == metric);
     let sentences = rounds.arms().filter_map(|arm| {
-        let (top, genres) = (find(arm, "top1_genre_share")?, find(arm, "n_genres")?);
+        let (top, genres) = (find(arm, "top1_genre_items")?, find(arm, "n_genres")?);
         let against = top.against_control.zip(genres.against_control);
         let (of_top, of_genres) = against.or(top.change.zip(genres.change))?;
         let verdict =
@@ -101,7 +108,7 @@ fn answer(rounds: &Rounds<'_>, changes: &[Change]) -> String {
             _ => String::new(),
         };
         Some(format!(
-            "{arm} {verdict}{yardstick}: share of the top genre {}; genres in a session {}.",
+            "{arm} {verdict}{yardstick}: items of the top genre {}; genres in a session {}.",
             told(&of_top, &top.unit),
             told(&of_genres, &genres.unit)
         ))

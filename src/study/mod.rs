@@ -9,11 +9,14 @@ mod contrast;
 mod rounds;
 mod told;
 
+pub mod feedback_loop;
 pub mod filter_bubble;
+pub mod nudges;
 
 pub use told::{Axis, Cell, Chart, ChartData, Column, Edge, Finding, IntervalRow, Node, Point, Series, Told};
 pub use told::{FOLDER, StudyTable};
 
+use crate::agent::cue::Cue;
 use crate::event::read::{DenseIds, for_each_session};
 use crate::event::{EventError, Session};
 use crate::metric::analyse::ArmResult;
@@ -36,6 +39,8 @@ pub struct ArmEvidence {
     pub wraps: Option<String>,
     /// Whether it is refitted on what its own agents did, from round to round.
     pub is_refitted: bool,
+    /// What stands beside the items on its pages.
+    pub cues: Vec<Cue>,
     /// Its event files.
     pub events: Vec<PathBuf>,
 }
@@ -151,7 +156,9 @@ pub trait StudyKind: Sync {
 /// Every study, in alphabetical order.
 pub static ALL: &[&dyn StudyKind] = &[
     // One a line, so that two branches that add one each can be merged.
+    &feedback_loop::FeedbackLoop,
     &filter_bubble::FilterBubble,
+    &nudges::Nudges,
 ];
 
 /// The kind of this name.

@@ -55,6 +55,13 @@ impl<'a> Rounds<'a> {
         names.filter(move |name| Some(*name) != self.control)
     }
 
+    /// What to say where there is no control.
+    pub fn no_control(&self) -> String {
+        "There is no control without feedback: what changed may be the catalogue running dry, not learning. Give an \
+         arm `feedback = \"frozen\"`."
+            .to_owned()
+    }
+
     fn measured(&self, arm: &str, round: u32, metric: &str) -> Option<&'a Measured> {
         self.evidence.measured(arm, round, metric)
     }

@@ -186,6 +186,7 @@ mod tests {
                 aligned: Some(true),
                 held_out: false,
                 propensity: None,
+                advertised: None,
                 watched,
                 rating,
             }

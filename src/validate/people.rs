@@ -4,6 +4,7 @@
 use super::bounds::ValidationParams;
 use super::check::{Bound, Check, Group};
 use crate::agent::behavior::Visit;
+use crate::agent::cue::Cues;
 use crate::agent::memory::{Memory, Mood};
 use crate::agent::profile::Profile;
 use crate::experiment::prepare::Prepared;
@@ -126,6 +127,8 @@ pub fn check(prepared: &Prepared, n_replicates: u32) -> Option<PeopleCheck> {
                 round: 0,
                 page: 1,
                 items: &items,
+                cues: Cues::USUAL,
+                advertised: &[],
                 outcomes: &[],
                 foretold: None,
             })

@@ -8,6 +8,7 @@ pub mod schedule;
 mod systems;
 
 use crate::agent::behavior::{Behavior, BehaviorError};
+use crate::agent::cue::Cues;
 use crate::agent::memory::{Memory, Mood};
 use crate::agent::profile::Profile;
 use crate::agent::session::{Browsing, SessionState};
@@ -54,6 +55,10 @@ pub struct SessionRules {
     pub max_pages: u32,
     /// How a page is presented.
     pub presentation: Presentation,
+    /// What a page shows beside its items.
+    pub cues: Cues,
+    /// The share of what is shown that is advertised, where adverts are shown.
+    pub advert_share: f64,
     /// Factual entries an agent remembers; 0 switches memory off.
     pub memory_entries: usize,
     /// What a recommender's failure does.

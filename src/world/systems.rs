@@ -14,6 +14,7 @@ use bevy_ecs::change_detection::{Mut, Res, ResMut};
 use bevy_ecs::entity::Entity;
 use bevy_ecs::query::With;
 use bevy_ecs::system::{Commands, Query};
+use rand::RngExt;
 use rand::seq::SliceRandom;
 
 /// One agent, as the systems see it.
@@ -35,12 +36,13 @@ fn at_stage<'a>(
 /// Asks those gathered who are not waiting yet, and takes the answers that are there: each with its
 /// place among the gathered. Whoever has to wait is marked so.
 fn answered<T>(
+    tunnel: &Tunnel,
     gathered: &mut Gathered<'_>,
     ask: impl FnOnce(&[Visit<'_>]) -> Vec<Answer<T>>,
     of_this_step: fn(Arrived) -> Option<Step<T>>,
 ) -> Vec<(usize, Step<T>)> {
     let asking: Vec<usize> = (0..gathered.len()).filter(|&k| !gathered[k].2.is_waiting).collect();
-    let answers = ask(&asking.iter().map(|&k| visit(&gathered[k])).collect::<Vec<_>>());
+    let answers = ask(&asking.iter().map(|&k| visit(tunnel, &gathered[k])).collect::<Vec<_>>());
     assert_eq!(answers.len(), asking.len(), "a behaviour answers every visit");
     let mut steps = Vec::with_capacity(gathered.len());
     for (k, (_, _, session)) in gathered.iter_mut().enumerate() {
@@ -98,6 +100,7 @@ pub(super) fn turn_page(mut agents: Query<&mut SessionState, With<Browsing>>) {
             session.on_page.clear();
             session.scores.clear();
             session.propensities.clear();
+            session.advertised.clear();
         }
     }
 }
@@ -174,6 +177,12 @@ pub(super) fn present(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>
         session.on_page.extend(order.iter().map(|&k| session.ranked.items[k]));
         session.scores.extend(order.iter().map(|&k| session.ranked.scores[k]));
         session.propensities.extend(order.iter().filter_map(|&k| session.ranked.propensities.get(k)));
+        if tunnel.rules.cues.advert {
+            let (agent, page) = (u64::from(profile.agent.0), session.page);
+            let mut luck = tunnel.streams.stream(Purpose::Advert, session.round, agent, page);
+            let is_advertised = |_| luck.random_bool(tunnel.rules.advert_share);
+            session.advertised = (0..session.on_page.len()).map(is_advertised).collect();
+        }
         assert_page(&tunnel, profile.user, session);
     }
 }
@@ -190,6 +199,7 @@ fn assert_page(tunnel: &Tunnel, user: UserId, session: &SessionState) {
 
 /// What a gathered agent has before it.
 fn visit<'a>(
+    tunnel: &Tunnel,
     (profile, memory, session): &'a (&Profile, Mut<'_, Memory>, Mut<'_, SessionState>),
 ) -> Visit<'a> {
     Visit {
@@ -199,6 +209,8 @@ fn visit<'a>(
         round: session.round,
         page: session.page,
         items: &session.on_page,
+        cues: tunnel.rules.cues,
+        advertised: &session.advertised,
         outcomes: &session.outcomes,
         foretold: session.foretold.as_ref(),
     }
@@ -208,6 +220,7 @@ fn visit<'a>(
 pub(super) fn react(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, With<Browsing>>) {
     let mut gathered = at_stage(Stage::React, agents.iter_mut());
     let reactions = answered(
+        &tunnel,
         &mut gathered,
         |visits| tunnel.behavior.react(visits),
         |arrived| match arrived {
@@ -266,6 +279,7 @@ fn log_exposures(tunnel: &Tunnel, profile: &Profile, session: &mut SessionState)
             item,
             score: session.scores[slot],
             propensity: session.propensities.get(slot).copied(),
+            advertised: session.advertised.get(slot).copied(),
             aligned: session.reaction.slots[slot].aligned,
             held_out: held_out.binary_search(&item.0).is_ok(),
         };
@@ -300,6 +314,7 @@ pub(super) fn reflect(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>
             .partition(|(_, memory, _)| memory.wants_reflection(threshold));
     indifferent.into_iter().for_each(|(_, _, mut session)| session.stage = Stage::Decide);
     let reflections = answered(
+        &tunnel,
         &mut gathered,
         |visits| tunnel.behavior.reflect(visits),
         |arrived| match arrived {
@@ -327,6 +342,7 @@ pub(super) fn reflect(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>
 pub(super) fn stay_or_go(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, With<Browsing>>) {
     let mut gathered = at_stage(Stage::Decide, agents.iter_mut());
     let decisions = answered(
+        &tunnel,
         &mut gathered,
         |visits| tunnel.behavior.decide(visits),
         |arrived| match arrived {
@@ -363,6 +379,7 @@ pub(super) fn leave(mut agents: Query<Everything<'static>, With<Browsing>>) {
 pub(super) fn interview(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>, With<Browsing>>) {
     let mut gathered = at_stage(Stage::Interview, agents.iter_mut());
     let interviews = answered(
+        &tunnel,
         &mut gathered,
         |visits| tunnel.behavior.interview(visits),
         |arrived| match arrived {

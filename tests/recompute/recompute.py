@@ -105,6 +105,11 @@ class World:
                 mix[genre] += 1 / len(genres)
         return {genre: weight / total for genre, weight in mix.items()} if total else None
 
+    def most_of_a_genre(self, shown):
+        """Of the items with a genre, the share that has the most common one; None without genres."""
+        sets = [set(self.items[item].genres) for item in shown if self.items[item].genres]
+        return max(sum(genre in own for own in sets) for genre in self.genres) / len(sets) if sets else None
+
 
 def read_arm(folder, world):
     """{round: [Session]}, sessions in the order of agents.csv."""
@@ -223,6 +228,9 @@ def genres(sessions, world):
         "n_genres": mean(sum(share > 0 for share in mix) for _, mix in mixes),
         "genre_entropy": mean(-sum(p * math.log2(p) for p in mix if p > 0) for _, mix in mixes),
         "top1_genre_share": mean(max(mix) for _, mix in mixes),
+        "top1_genre_items": mean(
+            share for share in map(world.most_of_a_genre, (s.shown for s in sessions)) if share is not None
+        ),
         "top1_genre_share_round": (len(mixes), max(whole.values()) if whole else None),
         "calibration_kl": mean(
             divergence(agent.genre_shares, mix) for agent, mix in mixes if any(agent.genre_shares)

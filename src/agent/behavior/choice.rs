@@ -5,6 +5,7 @@
 //! tuned in code. The same functions are fitted by `calibrate` and simulated here.
 
 pub mod align;
+pub mod cues;
 pub mod exit;
 pub mod interview;
 pub mod logit;
@@ -23,6 +24,7 @@ use super::{
 use crate::agent::facts::Facts;
 use crate::agent::memory::Mood;
 use crate::event::Text;
+use crate::id::ItemId;
 use crate::rng::{ChaCha8Rng, Purpose, Streams};
 use crate::scenario::params::{self, Complaint};
 use logit::logistic;
@@ -101,6 +103,13 @@ impl ChoiceModel {
         self.streams.stream(purpose, visit.round, u64::from(visit.profile.agent.0), visit.page)
     }
 
+    /// An item of the page as this person sees it, with what stands beside it.
+    fn prospect(&self, visit: &Visit<'_>, slot: usize, item: ItemId) -> Prospect {
+        let plain = Prospect::of(slot, item, visit.profile, visit.memory, visit.page, &self.facts);
+        let is_advertised = visit.advertised.get(slot).copied().unwrap_or(false);
+        self.parameters.cues.shown(plain, visit.cues, is_advertised)
+    }
+
     /// Steps 1 to 3 for one visit. Every slot draws its own luck of fitting and of rating whether it
     /// needs it or not, so that these do not depend on what happened above it.
     fn react_to(&self, visit: &Visit<'_>) -> Reaction {
@@ -114,7 +123,7 @@ impl ChoiceModel {
             let (look, fit): (f64, f64) = (align_luck.random(), align_luck.random());
             rating_luck.push(rate_luck.random::<f64>());
             if look < p.align.looks(slot) {
-                let prospect = Prospect::of(slot, item, visit.profile, visit.memory, visit.page, &self.facts);
+                let prospect = self.prospect(visit, slot, item);
                 let fits = fit < logistic(p.align.utility(person, prospect));
                 slots[slot].aligned = Some(fits);
                 if fits {
@@ -202,7 +211,7 @@ impl Behavior for ChoiceModel {
             let person = Person::of(visit.profile);
             let mut luck = self.stream(Purpose::Rate, visit);
             let rate = |(slot, &item)| {
-                let prospect = Prospect::of(slot, item, visit.profile, visit.memory, visit.page, &self.facts);
+                let prospect = self.prospect(visit, slot, item);
                 self.parameters.rating.rate(person, prospect, luck.random())
             };
             Ok(visit.items.iter().enumerate().map(rate).collect())

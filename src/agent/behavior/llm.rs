@@ -183,6 +183,7 @@ impl Plan {
             facts: setting.facts.clone(),
             tastes: persona::tastes(setting.dataset, setting.evidence, file.as_ref(), setting.streams),
             raw_ids: setting.agents.raw_ids.clone(),
+            advert: setting.advert.to_owned(),
             streams: setting.streams,
             temperature: params.temperature,
             top_p: params.top_p,

@@ -9,6 +9,7 @@ pub mod llm;
 mod random;
 mod replay;
 
+use super::cue::Cues;
 use super::facts::Facts;
 use super::memory::{Memory, Mood};
 use super::profile::{Agents, Profile};
@@ -37,6 +38,10 @@ pub struct Visit<'a> {
     pub page: u32,
     /// The items on it, in slot order.
     pub items: &'a [ItemId],
+    /// What stands beside them.
+    pub cues: Cues,
+    /// Which of them are advertised, in slot order; empty where adverts are not shown.
+    pub advertised: &'a [bool],
     /// What came of every page so far, the current one included once it has been seen.
     pub outcomes: &'a [PageOutcome],
     /// What the agent has already said of the steps to come, in the breath in which it reacted to this page.
@@ -247,6 +252,8 @@ pub struct Setting<'a> {
     pub known: &'a Interactions,
     /// Items a page shows.
     pub items_per_page: usize,
+    /// What an advert says.
+    pub advert: &'a str,
     /// Where relative paths of the scenario start.
     pub base_dir: &'a Path,
     /// The way to language models.

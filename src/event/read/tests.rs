@@ -30,6 +30,7 @@ fn shown(slot: u32) -> What {
         item: ItemId(0),
         score: 0.5,
         propensity: Some(0.25),
+        advertised: Some(true),
         aligned: Some(true),
         held_out: false,
     }

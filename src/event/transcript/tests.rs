@@ -63,6 +63,7 @@ fn calls_become_sessions() {
         aligned,
         held_out: false,
         propensity: None,
+        advertised: None,
         watched: rating.is_some(),
         rating,
     };

@@ -192,6 +192,7 @@ fn sessions_become_values_by_round() {
             aligned: None,
             held_out: false,
             propensity: None,
+            advertised: None,
             watched: place < n_watched,
             rating: (place < n_watched).then_some(4),
         };

@@ -35,6 +35,7 @@ fn session(agent: u32, items: &[u32], satisfaction: u8) -> Session {
         aligned: None,
         held_out: false,
         propensity: None,
+        advertised: None,
         watched: true,
         rating: Some(if satisfaction > 5 { 5 } else { 3 }),
     };

@@ -65,6 +65,7 @@ fn voice(
                 aligned: Some(watched || slot == 1),
                 held_out: slot == 2,
                 propensity: None,
+                advertised: None,
                 watched,
                 rating: watched.then_some(1 + ((nth + slot) % 5) as u8),
             }

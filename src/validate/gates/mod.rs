@@ -126,6 +126,7 @@ fn plain(name: &str) -> Arm {
         model: None,
         cold_items: ColdRule::AsScored,
         feedback: Feedback::default(),
+        cues: None,
     }
 }
 

@@ -43,6 +43,7 @@ impl Align {
             + self.popularity * item.popularity
             + repeated(&self.by_slot, item.slot, 0.0)
             + self.by_diversity[person.diversity]
+            + item.nudge
     }
 
     /// Probability that an item is looked at and found to fit.

@@ -2,6 +2,7 @@
 //! Must not know how the parameters are used beyond their units.
 
 use super::align::Align;
+use super::cues::CueEffects;
 use super::exit::Exit;
 use super::interview::Interview;
 use super::rating::Rating;
@@ -34,6 +35,9 @@ pub struct ChoiceParameters {
     pub exit: Exit,
     /// Step 6: what do I say afterwards?
     pub interview: Interview,
+    /// What lines beside an item do; reasoned where the file does not say.
+    #[serde(default, skip_serializing_if = "CueEffects::is_reasoned")]
+    pub cues: CueEffects,
     /// How these numbers were found, where they were fitted; no behaviour reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
@@ -82,6 +86,7 @@ impl ChoiceParameters {
                 return Err(Complaint::out_of_range(key, found, format!("{}", row + 1)));
             }
         }
+        params::within(at, "cues.rating", self.cues.rating as f32, 0.0, 1.0)?;
         params::within(at, "reflection.threshold", self.reflection.threshold as f32, 0.0, 1e3)?;
         ascending(at, "rating.cuts", &self.rating.cuts)?;
         ascending(at, "interview.cuts", &self.interview.cuts)

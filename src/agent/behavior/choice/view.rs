@@ -50,6 +50,8 @@ pub struct Prospect {
     pub popularity: f64,
     /// How much of its like comes to mind as watched on earlier pages, from 0.
     pub satiation: f64,
+    /// What lines beside it add to its appeal, in logits.
+    pub nudge: f64,
 }
 
 impl Prospect {
@@ -70,6 +72,7 @@ impl Prospect {
             quality: f64::from(facts.quality[item.idx()]),
             popularity: f64::from(facts.popularity[item.idx()]),
             satiation: watched.map(|memory| f64::from(memory.relevance * memory.relevance)).sum(),
+            nudge: 0.0,
         }
     }
 }

@@ -65,7 +65,10 @@ impl Watch {
     fn value(&self, page: &Fitting<'_>, item: usize, watched: &[usize]) -> f64 {
         let prospect = page.items[item];
         let alike: f64 = watched.iter().map(|&seen| (page.likeness)(seen, item)).sum();
-        self.taste * prospect.taste + self.quality * prospect.quality + self.popularity * prospect.popularity
+        self.taste * prospect.taste
+            + self.quality * prospect.quality
+            + self.popularity * prospect.popularity
+            + prospect.nudge
             - self.satiation_on_page * alike
             - self.satiation_earlier * prospect.satiation
     }
@@ -188,6 +191,7 @@ mod tests {
             quality: 0.5,
             popularity: -0.2 * slot as f64,
             satiation: if slot == 1 { 0.5 } else { 0.0 },
+            nudge: 0.0,
         };
         (0..n).map(item).collect()
     }

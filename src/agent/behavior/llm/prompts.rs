@@ -102,7 +102,7 @@ impl Prompts {
     /// Fills in every template once with all that any of them is given, so that one that asks for more is told
     /// before an agent meets it.
     fn try_out(&self, name: &str) -> Result<(), Complaint> {
-        let item = context! { slot => 1, title => "x", genres => "x", mean_rating => "3.0", summary => "x" };
+        let item = context! { slot => 1, title => "x", genres => "x", mean_rating => "3.0", summary => "x", n_people => 1, advert => "x" };
         let all = context! {
             decides_with_page => true, text_chars => 1, activity => "x", diversity => "x", conformity => "x",
             taste => "x", memories => ["x"], page => 1, pages_max => 1, items => [item], ratings => ["x"],

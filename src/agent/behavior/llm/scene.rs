@@ -70,6 +70,8 @@ pub struct Stage {
     pub tastes: Vec<String>,
     /// Raw id of every agent.
     pub raw_ids: Vec<String>,
+    /// What an advert says.
+    pub advert: String,
     /// The run's randomness.
     pub streams: Streams,
     /// How replies are drawn.
@@ -190,13 +192,15 @@ impl Stage {
 
     fn task(&self, task: Task, visit: &Visit<'_>) -> minijinja::Value {
         let items: Vec<_> = match task {
-            Task::Page => (1..).zip(visit.items).map(|(slot, &item)| self.item(slot, item)).collect(),
+            Task::Page => (0..visit.items.len()).map(|place| self.item(visit, place)).collect(),
             _ => Vec::new(),
         };
         context! { page => visit.page, pages_max => self.pages_max, items }
     }
 
-    fn item(&self, slot: usize, item: ItemId) -> minijinja::Value {
+    fn item(&self, visit: &Visit<'_>, place: usize) -> minijinja::Value {
+        let item = visit.items[place];
+        let is_advertised = visit.advertised.get(place).copied().unwrap_or(false);
         let about = &self.facts.catalogue[item.idx()];
         let genres: Vec<String> = about
             .genres
@@ -205,13 +209,19 @@ impl Stage {
             .map(|genre| fenced(&self.facts.genre_names[genre.idx()], TITLE_CHARS_MAX))
             .collect();
         context! {
-            slot,
+            slot => place + 1,
             title => fenced(&about.title, TITLE_CHARS_MAX),
             genres => genres.join(", "),
-            mean_rating => self.facts.mean_ratings[item.idx()].map(|mean| format!("{mean:.1}")),
+            mean_rating => self.mean_rating(item).filter(|_| visit.cues.rating),
+            n_people => visit.cues.popularity.then(|| self.facts.n_people[item.idx()]),
+            advert => is_advertised.then(|| fenced(&self.advert, TITLE_CHARS_MAX)),
             // What a model wrote of the item stands in for a summary.
             summary => about.summary.as_ref().or(about.profile.as_ref()).map(|text| fenced(text, SUMMARY_CHARS_MAX)),
         }
+    }
+
+    fn mean_rating(&self, item: ItemId) -> Option<String> {
+        self.facts.mean_ratings[item.idx()].map(|mean| format!("{mean:.1}"))
     }
 
     /// Everything the agent remembers, oldest first.
