@@ -343,6 +343,8 @@ pub static ALL: &[&dyn RecommenderKind] = &[
     // One a line, so that two branches that add one each can be merged.
     &alpharec::AlphaRec,
     &als::Als,
+    &rerank::calibrated::Calibrated,
+    &rerank::dpp::Dpp,
     &ease::Ease,
     &foreign::embeddings::Embeddings,
     &foreign::http::Http,

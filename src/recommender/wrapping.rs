@@ -188,7 +188,8 @@ mod tests {
                     return Err(RecommendError::BadTraining { problem: "user 9".to_owned() });
                 }
                 let items: Vec<ItemId> = (0..50).take(request.n).map(ItemId).collect();
-                Ok(Ranked { scores: vec![0.0; items.len()], items, ..Ranked::default() })
+                let scores = vec![0.0; items.len()];
+                Ok(Ranked::plain(items, scores))
             };
             requests.iter().map(rank).collect()
         }
@@ -208,7 +209,8 @@ mod tests {
     impl Rerank for Last {
         fn rerank(&self, request: &Request<'_>, list: Ranked) -> Ranked {
             let items: Vec<ItemId> = list.items.iter().rev().take(request.n).copied().collect();
-            Ranked { scores: vec![list.items.len() as f32; items.len()], items, ..Ranked::default() }
+            let scores = vec![list.items.len() as f32; items.len()];
+            Ranked::plain(items, scores)
         }
 
         fn save(&self, dir: &Path) -> Result<(), RecommendError> {

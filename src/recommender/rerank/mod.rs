@@ -5,6 +5,8 @@
 //! pages. What the session has shown counts as chosen already, so that an arm that is asked on every page
 //! does not begin anew with each. Must not know who asks, nor what people like.
 
+pub mod calibrated;
+pub mod dpp;
 pub mod labels;
 pub mod mmr;
 pub mod similarity;
@@ -59,7 +61,8 @@ fn chosen(request: &Request<'_>, list: Ranked, picks: &[usize]) -> Ranked {
     let left = list.items.iter().zip(&is_left).filter(|(_, is_left)| **is_left).map(|(item, _)| *item);
     items.extend(left.take(n.saturating_sub(picks.len())));
     items.truncate(n);
-    Ranked { scores: reciprocal_ranks(items.len()), items, ..Ranked::default() }
+    let scores = reciprocal_ranks(items.len());
+    Ranked::plain(items, scores)
 }
 
 /// The largest of the values of those that may still be chosen; of equal ones the first.
@@ -83,7 +86,7 @@ mod tests {
 
     fn list(scores: &[f32]) -> Ranked {
         let items = (0..scores.len() as u32).map(ItemId).collect();
-        Ranked { items, scores: scores.to_vec(), ..Ranked::default() }
+        Ranked::plain(items, scores.to_vec())
     }
 
     #[test]

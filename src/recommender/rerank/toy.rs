@@ -25,7 +25,7 @@ impl Case {
     /// The list of the arm inside.
     pub fn list(&self) -> Ranked {
         let items = self.order.iter().map(|&item| ItemId(item)).collect();
-        Ranked { items, scores: self.scores.clone(), ..Ranked::default() }
+        Ranked::plain(items, self.scores.clone())
     }
 
     /// The genres of every item.
