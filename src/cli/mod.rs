@@ -4,6 +4,7 @@
 //! failed, 2 bad usage or bad input.
 
 mod agents;
+mod assert;
 mod calibrate;
 mod completions;
 mod data;
@@ -66,6 +67,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Rebuild plots and report from a run folder
     Report(report::Arguments),
+    /// Hold what a run found against assertions, for tests of a recommender
+    Assert(assert::Arguments),
     /// Print one session of a run as a conversation
     Show(show::Arguments),
     /// List what a scenario can name
@@ -146,6 +149,7 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
         Command::Calibrate(arguments) => calibrate::run(&arguments, &progress),
         Command::Validate(arguments) => validate::run(&arguments, &progress),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Assert(arguments) => assert::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Data(arguments) => data::run(&arguments, &progress),
