@@ -9,6 +9,7 @@ mod contrast;
 mod rounds;
 mod told;
 
+pub mod fairness;
 pub mod filter_bubble;
 
 pub use told::{Axis, Cell, Chart, ChartData, Column, Edge, Finding, IntervalRow, Node, Point, Series, Told};
@@ -151,6 +152,7 @@ pub trait StudyKind: Sync {
 /// Every study, in alphabetical order.
 pub static ALL: &[&dyn StudyKind] = &[
     // One a line, so that two branches that add one each can be merged.
+    &fairness::Fairness,
     &filter_bubble::FilterBubble,
 ];
 
