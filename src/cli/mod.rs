@@ -19,6 +19,7 @@ mod report;
 mod run;
 mod schema;
 mod show;
+mod sweep;
 mod tape;
 mod validate;
 
@@ -47,6 +48,8 @@ pub struct Cli {
 enum Command {
     /// Run a scenario into a folder: events, tables, plots and a report
     Run(run::Arguments),
+    /// Run a scenario for every cell of a grid of settings, into one table
+    Sweep(sweep::Arguments),
     /// Measure the arms' offline ranking accuracy against held-out interactions
     Evaluate(evaluate::Arguments),
     /// Say what a run with a language model would take, before anything is spent
@@ -139,6 +142,7 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
     let progress = progress::Bars::new(cli.quiet);
     match cli.command {
         Command::Run(arguments) => run::run(&arguments, &progress),
+        Command::Sweep(arguments) => sweep::run(&arguments, &progress),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &progress),
         Command::Estimate(arguments) => estimate::run(&arguments, &progress),
         Command::Agents(arguments) => agents::run(&arguments, &progress),
