@@ -46,6 +46,8 @@ pub mod report;
 
 pub mod experiment;
 
+pub mod sweep;
+
 pub mod calibrate;
 
 pub mod validate;

@@ -4,6 +4,7 @@
 //! failed, 2 bad usage or bad input.
 
 mod agents;
+mod assert;
 mod calibrate;
 mod completions;
 mod data;
@@ -18,6 +19,7 @@ mod report;
 mod run;
 mod schema;
 mod show;
+mod sweep;
 mod tape;
 mod validate;
 
@@ -46,6 +48,8 @@ pub struct Cli {
 enum Command {
     /// Run a scenario into a folder: events, tables, plots and a report
     Run(run::Arguments),
+    /// Run a scenario for every cell of a grid of settings, into one table
+    Sweep(sweep::Arguments),
     /// Measure the arms' offline ranking accuracy against held-out interactions
     Evaluate(evaluate::Arguments),
     /// Say what a run with a language model would take, before anything is spent
@@ -66,6 +70,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Rebuild plots and report from a run folder
     Report(report::Arguments),
+    /// Hold what a run found against assertions, for tests of a recommender
+    Assert(assert::Arguments),
     /// Print one session of a run as a conversation
     Show(show::Arguments),
     /// List what a scenario can name
@@ -136,6 +142,7 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
     let progress = progress::Bars::new(cli.quiet);
     match cli.command {
         Command::Run(arguments) => run::run(&arguments, &progress),
+        Command::Sweep(arguments) => sweep::run(&arguments, &progress),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &progress),
         Command::Estimate(arguments) => estimate::run(&arguments, &progress),
         Command::Agents(arguments) => agents::run(&arguments, &progress),
@@ -146,6 +153,7 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
         Command::Calibrate(arguments) => calibrate::run(&arguments, &progress),
         Command::Validate(arguments) => validate::run(&arguments, &progress),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Assert(arguments) => assert::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Data(arguments) => data::run(&arguments, &progress),

@@ -32,6 +32,16 @@ impl ScenarioArguments {
         Scenario::load(&self.scenario, &self.overrides).map_err(CliError::bad_input)
     }
 
+    /// The scenario file.
+    pub fn path(&self) -> &Path {
+        &self.scenario
+    }
+
+    /// What is changed in it.
+    pub fn overrides(&self) -> &[String] {
+        &self.overrides
+    }
+
     /// How the work is carried out.
     pub fn options<'a>(
         &'a self,

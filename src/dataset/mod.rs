@@ -18,6 +18,7 @@ pub mod describe;
 pub mod fetch;
 
 pub mod observed;
+pub mod popularity;
 pub mod profiles;
 pub mod sparse;
 

@@ -8,7 +8,7 @@ use crate::agent::behavior::{Behavior, BehaviorError, Setting};
 use crate::agent::facts::Facts;
 use crate::agent::profile::{self, Agents};
 use crate::agent::taste::{Taste, TasteEvidence, TasteSource};
-use crate::dataset::{Dataset, Interaction, Interactions, LoadContext, Split, split};
+use crate::dataset::{Dataset, Interaction, Interactions, LoadContext, Split, popularity, split};
 use crate::id::{ItemId, UserId};
 use crate::llm::client::Client;
 use crate::metric::{AgentRecord, Catalogue, CatalogueItem, Population};
@@ -303,6 +303,7 @@ fn catalogue(dataset: &Dataset, split: &Split) -> Catalogue {
 
 fn population(dataset: &Dataset, split: &Split, held_out: &Interactions, agents: &Agents) -> Population {
     let counts = split.train.item_counts();
+    let groups = popularity::groups(&counts);
     let record = |(profile, raw_id): (&profile::Profile, &String)| {
         let train = split.train.items_of(profile.user);
         let popularity: f64 = train.iter().map(|&item| f64::from(counts[item as usize])).sum();
@@ -316,6 +317,8 @@ fn population(dataset: &Dataset, split: &Split, held_out: &Interactions, agents:
             n_held_out: held_out.items_of(profile.user).len() as u32,
             genre_shares: genre_shares(dataset, train),
             mean_popularity: (popularity / train.len().max(1) as f64) as f32,
+            popularity_shares: popularity::counts(&groups, train.iter().map(|&item| ItemId(item)))
+                .map(|n| (n / train.len().max(1) as f64) as f32),
         }
     };
     Population { agents: agents.profiles.iter().zip(&agents.raw_ids).map(record).collect() }

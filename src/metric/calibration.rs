@@ -36,6 +36,17 @@ impl MetricKind for Calibration {
     }
 }
 
+/// KL(wanted ‖ shown), where shares of `wanted` sum to 1 and what is shown has these weights, which sum to `total`.
+pub fn divergence(wanted: &[f32], weights: &[f64], total: f64) -> f64 {
+    let pairs = wanted.iter().zip(weights).filter(|(wanted, _)| **wanted > 0.0);
+    let term = |(wanted, weight): (&f32, &f64)| {
+        let wanted = f64::from(*wanted);
+        let shown = (1.0 - ALPHA) * (weight / total) + ALPHA * wanted;
+        wanted * (wanted / shown).ln()
+    };
+    pairs.map(term).sum()
+}
+
 #[derive(Default)]
 struct Accumulator {
     sample: Sample,
@@ -49,17 +60,7 @@ impl Metric for Accumulator {
         if total == 0.0 || profile.iter().all(|&share| share == 0.0) {
             return;
         }
-        let divergence: f64 = profile
-            .iter()
-            .zip(&self.weights)
-            .filter(|(wanted, _)| **wanted > 0.0)
-            .map(|(wanted, weight)| {
-                let wanted = f64::from(*wanted);
-                let shown = (1.0 - ALPHA) * (weight / total) + ALPHA * wanted;
-                wanted * (wanted / shown).ln()
-            })
-            .sum();
-        self.sample.push(session.agent, divergence);
+        self.sample.push(session.agent, divergence(profile, &self.weights, total));
     }
 
     fn finish(self: Box<Self>, _setting: Setting<'_>) -> Vec<Measured> {

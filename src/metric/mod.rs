@@ -3,7 +3,7 @@
 //! not know the world, the recommenders or the dataset's files.
 
 mod accuracy;
-mod calibration;
+pub(crate) mod calibration;
 mod exposure;
 mod genres;
 mod homogenisation;
@@ -23,6 +23,7 @@ pub mod truth;
 
 pub use sample::Sample;
 
+use crate::dataset::popularity::N_GROUPS;
 use crate::event::Session;
 use crate::id::GenreId;
 
@@ -98,6 +99,9 @@ pub struct AgentRecord {
     pub genre_shares: Vec<f32>,
     /// Mean `n_train` of the items in the persona's training interactions.
     pub mean_popularity: f32,
+    /// Shares of head, middle and tail items ([`crate::dataset::popularity`]) in the persona's training interactions;
+    /// all 0 where there are none.
+    pub popularity_shares: [f32; N_GROUPS],
 }
 
 /// A quantity that a kind of metric measures.

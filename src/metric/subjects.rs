@@ -34,7 +34,7 @@ pub enum SubjectsError {
 }
 
 const ITEM_COLUMNS: [&str; 4] = ["item", "title", "genres", "n_train"];
-const AGENT_COLUMNS: [&str; 9] = [
+const AGENT_COLUMNS: [&str; 10] = [
     "user",
     "persona",
     "activity",
@@ -44,6 +44,7 @@ const AGENT_COLUMNS: [&str; 9] = [
     "n_held_out",
     "mean_popularity",
     "genre_shares",
+    "popularity_shares",
 ];
 
 /// Writes `items.csv`; genres are separated by `|`.
@@ -56,11 +57,11 @@ pub fn write_catalogue(path: &Path, catalogue: &Catalogue) -> Result<(), Subject
     table.write(path)
 }
 
-/// Writes `agents.csv`; genre shares are separated by `;`, in the order of the names in the header of the column.
+/// Writes `agents.csv`; shares are separated by `;`: of genres in the order of the manifest, of head, middle and tail.
 pub fn write_population(path: &Path, population: &Population) -> Result<(), SubjectsError> {
     let mut table = Table::new(&AGENT_COLUMNS);
     for agent in &population.agents {
-        let shares: Vec<String> = agent.genre_shares.iter().map(f32::to_string).collect();
+        let joined = |shares: &[f32]| shares.iter().map(f32::to_string).collect::<Vec<String>>().join(";");
         table.row(&[
             &agent.raw_id,
             &agent.persona,
@@ -70,7 +71,8 @@ pub fn write_population(path: &Path, population: &Population) -> Result<(), Subj
             &agent.n_train.to_string(),
             &agent.n_held_out.to_string(),
             &agent.mean_popularity.to_string(),
-            &shares.join(";"),
+            &joined(&agent.genre_shares),
+            &joined(&agent.popularity_shares),
         ]);
     }
     table.write(path)
@@ -106,7 +108,10 @@ pub fn read_catalogue(
 pub fn read_population(path: &Path) -> Result<Population, SubjectsError> {
     let mut agents = Vec::new();
     for_each_row(path, &AGENT_COLUMNS, |row| {
-        let shares = row.text(8).split(';').filter(|s| !s.is_empty()).map(str::parse);
+        let shares = |column: usize| -> Result<Vec<f32>, SubjectsError> {
+            let shares = row.text(column).split(';').filter(|s| !s.is_empty()).map(str::parse);
+            shares.collect::<Result<_, _>>().map_err(|_| row.bad(column, "numbers separated by ;"))
+        };
         agents.push(AgentRecord {
             raw_id: row.text(0).to_owned(),
             persona: row.text(1).to_owned(),
@@ -116,9 +121,10 @@ pub fn read_population(path: &Path) -> Result<Population, SubjectsError> {
             n_train: row.number(5, "a count")?,
             n_held_out: row.number(6, "a count")?,
             mean_popularity: row.number(7, "a number")?,
-            genre_shares: shares
-                .collect::<Result<_, _>>()
-                .map_err(|_| row.bad(8, "numbers separated by ;"))?,
+            genre_shares: shares(8)?,
+            popularity_shares: shares(9)?
+                .try_into()
+                .map_err(|_| row.bad(9, "three numbers separated by ;"))?,
         });
         Ok(())
     })?;
@@ -229,6 +235,7 @@ mod tests {
                 n_held_out: 5,
                 genre_shares: vec![0.1, 0.9],
                 mean_popularity: 0.333_333_34,
+                popularity_shares: [0.25, 0.5, 0.25],
             }],
         };
         let path = dir.path().join("agents.csv");

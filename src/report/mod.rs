@@ -9,6 +9,7 @@
 //! folder gives the same bytes.
 
 pub mod beside;
+pub mod card;
 pub mod conversation;
 pub mod document;
 pub mod encodings;
@@ -159,9 +160,11 @@ pub enum ReportError {
     Template(#[from] minijinja::Error),
 }
 
-/// Rebuilds `plots/*.svg` and `report.html` of a run folder from the rest of it.
+/// Rebuilds `plots/*.svg`, `report.html` and `study.json` of a run folder from the rest of it.
 pub fn write(run_dir: &Path) -> Result<(), ReportError> {
-    Report::read(run_dir)?.render()?.write(run_dir)
+    let report = Report::read(run_dir)?;
+    report.render()?.write(run_dir)?;
+    card::Card::of(&report).write(run_dir)
 }
 
 /// The result of a run folder for a terminal: table and verdict, as wide as `COLUMNS` says or 100.

@@ -9,6 +9,7 @@ mod contrast;
 mod rounds;
 mod told;
 
+pub mod fairness;
 pub mod feedback_loop;
 pub mod filter_bubble;
 pub mod nudges;
@@ -156,6 +157,7 @@ pub trait StudyKind: Sync {
 /// Every study, in alphabetical order.
 pub static ALL: &[&dyn StudyKind] = &[
     // One a line, so that two branches that add one each can be merged.
+    &fairness::Fairness,
     &feedback_loop::FeedbackLoop,
     &filter_bubble::FilterBubble,
     &nudges::Nudges,
