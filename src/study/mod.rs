@@ -10,6 +10,7 @@ mod rounds;
 mod told;
 
 pub mod filter_bubble;
+pub mod off_policy;
 
 pub use told::{Axis, Cell, Chart, ChartData, Column, Edge, Finding, IntervalRow, Node, Point, Series, Told};
 pub use told::{FOLDER, StudyTable};
