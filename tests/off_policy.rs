@@ -5,5 +5,7 @@
 mod oracle;
 #[path = "off_policy/real.rs"]
 mod real;
+#[path = "off_policy/study.rs"]
+mod study;
 #[path = "off_policy/worlds.rs"]
 mod worlds;

@@ -126,11 +126,27 @@ pub enum StudyError {
     },
 }
 
+/// Arms whose policies a study wants to know: with which probability they show what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoliciesWanted<'a> {
+    /// The arm whose log is used.
+    pub logging: &'a str,
+    /// The arms held against it.
+    pub targets: &'a [String],
+    /// Draws of what stands above a place, over which chances are averaged.
+    pub n_draws: u32,
+}
+
 /// Checked parameters, ready to look at a run.
 pub trait Study: Send + Sync {
     /// The arms it speaks of by name; they must be in the scenario.
     fn arms(&self) -> Vec<&str> {
         Vec::new()
+    }
+
+    /// The policies it needs, which are then in `policies.csv` ([`off_policy::policy_file`]).
+    fn policies(&self) -> Option<PoliciesWanted<'_>> {
+        None
     }
 
     /// What the run says.
@@ -153,6 +169,7 @@ pub trait StudyKind: Sync {
 pub static ALL: &[&dyn StudyKind] = &[
     // One a line, so that two branches that add one each can be merged.
     &filter_bubble::FilterBubble,
+    &off_policy::OffPolicy,
 ];
 
 /// The kind of this name.

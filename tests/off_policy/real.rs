@@ -133,3 +133,46 @@ fn logs_of_different_pages_are_refused() {
     let told = compare(&log(1), &log(2), 0.95).expect_err("refused").to_string();
     assert_eq!(told, "the logs have different positions: [1] and [2]");
 }
+
+/// A log of two items at two positions: item 1 is shown with probability `p` and clicked half of the time, item 0 never.
+fn invented(dir: &Path, name: &str, p: f64) -> PathBuf {
+    let mut text = HEADER.to_owned();
+    for view in 0..2000u32 {
+        for position in 1..=2 {
+            let item = u32::from(f64::from((view * 7 + position * 3) % 20) < 20.0 * p);
+            let click = u32::from(item == 1 && (view / 20) % 2 == 0);
+            let shown = if item == 1 { p } else { 1.0 - p };
+            text.push_str(&format!("{view},t{view},{item},{position},{click},{shown},a,0\n"));
+        }
+    }
+    let path = dir.join(name);
+    std::fs::write(&path, text).expect("writable");
+    path
+}
+
+#[test]
+fn the_command_tells_what_the_other_policy_earns() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (half, most) = (invented(dir.path(), "half.csv", 0.5), invented(dir.path(), "most.csv", 0.8));
+    let run = |arguments: &[&std::ffi::OsStr]| {
+        let mut command = assert_cmd::Command::cargo_bin("windtunnel").expect("built");
+        command.arg("off-policy").args(arguments).output().expect("run")
+    };
+    let output = run(&[half.as_os_str(), most.as_os_str()]);
+    let told = String::from_utf8(output.stdout).expect("text");
+    assert!(output.status.success(), "{told}");
+    // Half of 80 % are clicked: 400 of 1,000; the log's own policy earns 250.
+    for expected in ["4000 impressions logged", "seen         400.00", "logged       250.00", "position 2"] {
+        assert!(told.contains(expected), "{expected} is not in\n{told}");
+    }
+    assert_eq!(
+        told.matches("holds what was seen").count() + told.matches("misses what was seen").count(),
+        18
+    );
+    let ips = told.lines().find(|line| line.trim_start().starts_with("ips")).expect("a line");
+    assert!(ips.contains("400.00") && ips.ends_with("holds what was seen"), "{ips}");
+    let bad = run(&[dir.path().join("none.csv").as_os_str(), most.as_os_str()]);
+    assert_eq!(bad.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("cannot read"));
+    assert_eq!(run(&[half.as_os_str(), most.as_os_str(), "--confidence=2".as_ref()]).status.code(), Some(2));
+}
