@@ -112,6 +112,7 @@ pub fn write(
             }
         }
     }
+    rows.iter_mut().for_each(shorten);
     if done.is_empty() { Ok(()) } else { write_table(folder, FILE_NAME, &rows, &PolicyRow::HEADER) }
 }
 
@@ -240,6 +241,15 @@ impl Asked<'_> {
             p_target_marginal: 0.0,
         }
     }
+}
+
+/// Nine digits of every probability are enough, and half the file.
+fn shorten(row: &mut PolicyRow) {
+    let nine = |p: f64| format!("{p:.8e}").parse().unwrap_or(p);
+    row.p_behaviour = row.p_behaviour.map(nine);
+    row.p_target = row.p_target.map(nine);
+    row.p_behaviour_marginal = nine(row.p_behaviour_marginal);
+    row.p_target_marginal = nine(row.p_target_marginal);
 }
 
 fn chance(next: &[(ItemId, f64)], item: ItemId) -> f64 {

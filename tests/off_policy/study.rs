@@ -12,7 +12,13 @@ use windtunnel::study::{Cell, Finding, Told};
 /// The shipped scenario, changed so.
 fn scenario(overrides: &[&str]) -> Scenario {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/off-policy.toml");
-    let small = ["population.n_agents=800", "session.max_pages=1", "statistics.n_bootstrap=100"];
+    // Nothing is trained, so that this takes a moment: neighbours instead of factors.
+    let small = [
+        "population.n_agents=800",
+        "session.max_pages=1",
+        "statistics.n_bootstrap=100",
+        "arms.mf.kind=\"item_knn\"",
+    ];
     let all: Vec<String> = small.iter().chain(overrides).map(|&text| text.to_owned()).collect();
     Scenario::load(&path, &all).expect("a good scenario")
 }
@@ -40,10 +46,15 @@ fn estimates_agree_with_the_truth_where_the_log_covers_the_target() {
     let out = dir.path().join("run");
     let told = run(&[], &out);
     for target in ["sharper", "greedy", "curious", "mf"] {
-        for estimator in ["snsips", "snrips", "sniips", "switch_dr"] {
+        for estimator in ["iips", "sniips", "dr", "switch_dr"] {
             assert!(agree(&told, target, estimator), "{target}, {estimator}: {:#?}", told.answer);
         }
     }
+    for estimator in ["sips", "snsips", "rips", "snrips"] {
+        assert!(agree(&told, "sharper", estimator), "{estimator}: {:#?}", told.answer);
+    }
+    // Whole pages as mf would have put them are hardly ever drawn: that is said.
+    assert!(told.warnings.iter().any(|warning| warning.starts_with("About mf, sips")));
     // `popular` shows what mf's best twenty mostly lack.
     assert!(told.warnings.iter().any(|warning| warning.contains("of what popular would show")));
     let support = told.tables.iter().find(|table| table.name == "support").expect("a table");
@@ -70,14 +81,14 @@ fn check_policies(out: &Path) {
     for ((target, user, place), rows) in places {
         let at = format!("{target}, {user}, {place}");
         let sum: f64 = rows.iter().map(|row| row.p_target_marginal).sum();
-        assert!((sum - 1.0).abs() < 1e-9, "{at}: {sum}");
+        assert!((sum - 1.0).abs() < 1e-7, "{at}: {sum}");
         assert_eq!(rows.iter().map(|row| row.shown).sum::<u8>(), 1, "{at}");
         let shown = rows[0];
         assert!(shown.p_behaviour.is_some_and(|p| p > 0.0 && p <= 1.0), "{at}");
         assert!(shown.p_behaviour_marginal > 0.0 && shown.watched.is_some(), "{at}");
         if place == 1 {
             // Nothing stands above: both are the same.
-            assert!((shown.p_behaviour.unwrap_or(0.0) - shown.p_behaviour_marginal).abs() < 1e-9, "{at}");
+            assert!((shown.p_behaviour.unwrap_or(0.0) - shown.p_behaviour_marginal).abs() < 1e-8, "{at}");
         }
         if target == "mf" {
             assert!(
@@ -111,7 +122,12 @@ fn shuffled_pages_keep_their_probabilities() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let overrides = ["session.presentation=\"shuffled\"", "studies.off_policy.targets=[\"sharper\"]"];
     let told = run(&overrides, &dir.path().join("run"));
-    assert!(agree(&told, "sharper", "snrips") && told.warnings.is_empty(), "{:?}", told.warnings);
+    assert!(
+        agree(&told, "sharper", "snrips") && told.warnings.is_empty(),
+        "{:?}, {}",
+        told.warnings,
+        told.answer
+    );
 }
 
 #[test]

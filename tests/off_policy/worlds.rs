@@ -222,7 +222,7 @@ fn pages(world: u64, earns: Earns, repeats: bool) -> (Vec<Slate>, f64) {
     let mut make = |sharpness| -> Vec<Pages> {
         (0..N_KINDS).map(|_| Pages { top: policy(&mut rng, N_ITEMS, sharpness), repeats }).collect()
     };
-    let (behaviour, target) = (make(1.0), make(1.6));
+    let (behaviour, target) = (make(1.0), make(1.4));
     let marginals = |pages: &[Pages]| -> Vec<_> { pages.iter().map(Pages::marginals).collect() };
     let (behaviour_marginals, target_marginals) = (marginals(&behaviour), marginals(&target));
     let value = |kind: usize| {

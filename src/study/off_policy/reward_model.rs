@@ -171,7 +171,7 @@ fn shrunken(items: &[usize], values: &[f64], n_items: usize) -> Vec<f64> {
     let noise = within / (n - groups);
     let spread = n - counts.iter().map(|n| n * n).sum::<f64>() / n;
     let signal = (between - (groups - 1.0) * noise) / spread;
-    if !(signal > 0.0) {
+    if signal.is_nan() || signal <= 0.0 {
         return vec![0.0; n_items];
     }
     counts.iter().zip(&means).map(|(n, mean)| mean * n / (n + noise / signal)).collect()

@@ -113,7 +113,8 @@ pub struct SlateEstimate {
     pub std_error: f64,
     /// The interval, where there are two clusters at least.
     pub interval: Option<(f64, f64)>,
-    /// (Σ w)² / Σ w² over places: as many places of equal weight say as much.
+    /// (Σ w)² / Σ w² over the pages that have a place, at the place where that is least: as many pages of equal weight
+    /// say as much.
     pub effective_sample_size: f64,
     /// The largest weight in size.
     pub weight_max: f64,
@@ -158,7 +159,6 @@ fn by(estimator: SlateEstimator, slates: &[Slate], confidence: f64) -> SlateEsti
     let n_clusters = slates.iter().map(|slate| slate.cluster as usize + 1).max().unwrap_or(0);
     let weighted: Vec<Vec<f64>> = slates.iter().map(|slate| estimator.weights(slate)).collect();
     let all = || weighted.iter().flatten().copied();
-    let (sum, squares): (f64, f64) = (all().sum(), all().map(|w| w * w).sum());
     let n_places = all().count() as f64;
     let ratios = match estimator.is_normalised() {
         true => by_place(slates, &weighted, n_places),
@@ -170,10 +170,21 @@ fn by(estimator: SlateEstimator, slates: &[Slate], confidence: f64) -> SlateEsti
         value: found.value,
         std_error: found.std_error,
         interval: found.interval(confidence),
-        effective_sample_size: if squares > 0.0 { sum * sum / squares } else { 0.0 },
+        effective_sample_size: effective(&weighted),
         weight_max: all().map(f64::abs).fold(0.0, f64::max),
         share_zero: all().filter(|&w| w == 0.0).count() as f64 / n_places,
     }
+}
+
+/// The least effective sample of any place, in pages.
+fn effective(weighted: &[Vec<f64>]) -> f64 {
+    let longest = weighted.iter().map(Vec::len).max().unwrap_or(0);
+    let at = |nth: usize| {
+        let weights = || weighted.iter().filter_map(|weights| weights.get(nth));
+        let (sum, squares): (f64, f64) = (weights().sum(), weights().map(|w| w * w).sum());
+        if squares > 0.0 { sum * sum / squares } else { 0.0 }
+    };
+    (0..longest).map(at).fold(f64::INFINITY, f64::min)
 }
 
 /// Σ w · r over the number of places.

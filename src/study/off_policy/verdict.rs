@@ -3,13 +3,13 @@
 
 use super::estimators::{Estimates, Estimator, Support};
 use super::pages::Reward;
-use super::slate::SlateEstimate;
+use super::slate::{SlateEstimate, SlateEstimator};
 use crate::study::{Axis, Chart, ChartData, Finding, IntervalRow, StudyTable, Told};
 
-/// The estimator that is told first: it may lean on the model where the log says little, and its interval allows for that.
-const HEADLINE: &str = "switch_dr";
-/// An effective sample of fewer decisions says little.
-const N_EFFECTIVE_MIN: f64 = 100.0;
+/// The estimator that is told first: right where the model is, or where places earn by their own items.
+const HEADLINE: &str = "dr";
+/// An effective sample of fewer pages is too thin for an interval to be believed: one page may decide.
+const N_EFFECTIVE_MIN: f64 = 50.0;
 /// A larger share of what the target would show, out of reach of the log, is warned of.
 const UNSUPPORTED_MAX: f64 = 0.01;
 
@@ -35,7 +35,7 @@ pub struct Claim {
     pub std_error: f64,
     /// Its interval.
     pub interval: Option<(f64, f64)>,
-    /// As many places of equal weight say as much; DM has no weights.
+    /// As many pages of equal weight say as much, at the place where that is least; DM has no weights.
     pub effective_sample_size: Option<f64>,
     /// The largest weight.
     pub weight_max: Option<f64>,
@@ -46,26 +46,28 @@ pub struct Claim {
 impl Claim {
     /// Those of whole pages, and of the single decisions those that use the reward model: the others are there already.
     pub fn of(singles: &Estimates, slates: &[SlateEstimate]) -> Vec<Claim> {
+        let single = slates.iter().find(|found| found.estimator == SlateEstimator::Iips);
         let pages = slates.iter().map(|found| Claim {
             estimator: found.estimator.name(),
             value: found.value,
             std_error: found.std_error,
-            interval: found.interval,
+            interval: within_shares(found.value, found.interval),
             effective_sample_size: Some(found.effective_sample_size),
             weight_max: Some(found.weight_max),
             share_zero: Some(found.share_zero),
         });
         let modelled = [Estimator::Dm, Estimator::Dr, Estimator::SwitchDr].into_iter().map(|estimator| {
             let found = singles.by(estimator);
-            let has_weights = estimator != Estimator::Dm;
+            // Those of IIPS: the same weights.
+            let weighted = single.filter(|_| estimator != Estimator::Dm);
             Claim {
                 estimator: estimator.name(),
                 value: found.value,
                 std_error: found.std_error,
-                interval: found.interval,
-                effective_sample_size: has_weights.then_some(singles.support.effective_sample_size),
-                weight_max: has_weights.then_some(singles.support.weight_max),
-                share_zero: has_weights.then_some(singles.support.share_zero),
+                interval: within_shares(found.value, found.interval),
+                effective_sample_size: weighted.map(|single| single.effective_sample_size),
+                weight_max: weighted.map(|single| single.weight_max),
+                share_zero: weighted.map(|single| single.share_zero),
             }
         });
         pages.chain(modelled).collect()
@@ -74,6 +76,24 @@ impl Claim {
     fn holds(&self, truth: f64) -> bool {
         self.interval.is_some_and(|(low, high)| low <= truth && truth <= high)
     }
+
+    fn is_thin(&self) -> bool {
+        self.effective_sample_size.is_some_and(|n| n < N_EFFECTIVE_MIN)
+    }
+
+    fn verdict(&self, truth: f64) -> &'static str {
+        match (self.is_thin(), self.holds(truth)) {
+            (true, _) => "thin",
+            (false, true) => "yes",
+            (false, false) => "no",
+        }
+    }
+}
+
+/// A share is between 0 and 1, whatever an interval says of it; one that is wholly elsewhere is left as it is.
+fn within_shares(value: f64, interval: Option<(f64, f64)>) -> Option<(f64, f64)> {
+    let is_share = (0.0..=1.0).contains(&value);
+    interval.map(|(low, high)| if is_share { (low.max(0.0), high.min(1.0)) } else { (low, high) })
 }
 
 /// Everything about one target and reward.
@@ -99,8 +119,8 @@ impl Answered {
         self.claims.iter().find(|claim| claim.estimator == HEADLINE)
     }
 
-    fn n_holding(&self) -> usize {
-        self.claims.iter().filter(|claim| claim.holds(self.truth.value)).count()
+    fn n_with(&self, verdict: &str) -> usize {
+        self.claims.iter().filter(|claim| claim.verdict(self.truth.value) == verdict).count()
     }
 }
 
@@ -115,7 +135,7 @@ pub fn told(logging: &str, answered: &[Answered]) -> Told {
         warnings: warnings(logging, answered),
         limits: limits(),
         tables: vec![table(answered), support_table(answered)],
-        charts: Reward::ALL.iter().map(|&reward| chart(logging, reward, answered)).collect(),
+        charts: Reward::ALL.iter().map(|&reward| chart(reward, answered)).collect(),
         ..Told::default()
     }
 }
@@ -135,18 +155,18 @@ fn answer(logging: &str, answered: &[Answered]) -> String {
     let sentences = answered.iter().filter(|found| found.reward == Reward::Watched).filter_map(|found| {
         let claim = found.headline()?;
         let verdict = match (claim.holds(found.truth.value), found.share_unsupported > UNSUPPORTED_MAX) {
-            (true, _) => "the interval holds it",
-            (false, true) => "the interval misses it, as the log lacks what the arm would show",
-            (false, false) => "the interval misses it",
+            (true, _) => "the interval holds that",
+            (false, true) => "the interval misses that, as the log lacks what the arm would show",
+            (false, false) => "the interval misses that",
         };
         Some(format!(
             "From the log of {logging}, {} of a first page of {} would be watched; in truth {} is: {verdict} \
-             ({} of {} estimators' intervals do).",
+             (of the {} estimators that rest on enough, {} hold it).",
             with_interval(claim.value, claim.interval),
             found.target,
             percent(found.truth.value),
-            found.n_holding(),
-            found.claims.len(),
+            found.n_with("yes") + found.n_with("no"),
+            found.n_with("yes"),
         ))
     });
     sentences.collect::<Vec<_>>().join(" ")
@@ -211,11 +231,13 @@ fn warnings(logging: &str, answered: &[Answered]) -> Vec<String> {
                 support.mean_weight
             ));
         }
-        if support.effective_sample_size < N_EFFECTIVE_MIN {
+        let thin = found.claims.iter().filter(|claim| claim.is_thin()).map(|claim| claim.estimator);
+        let thin: Vec<&str> = thin.collect();
+        if !thin.is_empty() {
             told.push(format!(
-                "About {target} the log says as much as {:.0} places of its own would ({} were logged): explore \
-                 more, or log more.",
-                support.effective_sample_size, support.n_rows
+                "About {target}, {} rest on fewer than {N_EFFECTIVE_MIN} pages' worth of log: a few pages with large \
+                 weights decide, and their intervals are not to be believed.",
+                thin.join(", ")
             ));
         }
     }
@@ -226,9 +248,9 @@ fn limits() -> Vec<String> {
     [
         "First pages of the first round alone: who sees a second page depends on the first, and what \
          a log knows of later pages is about those who stayed.",
-        "Agents look at a page as a whole (how many they watch depends on all of it): only whole-page weights (sips, \
-         snsips) allow for that. Place-by-place weights (iips, pi, dr, switch_dr) buy narrow intervals with \
-         the assumption that a place earns by its own item.",
+        "Agents look at a page as a whole: good items compete for the few that are watched. Only whole-page weights (sips, \
+         snsips) allow for that; place-by-place weights (iips, pi, dr, switch_dr) buy narrow intervals with \
+         the assumption that a place earns by its own item, and make too much of differences between arms.",
         "Outside a simulation there is no truth to look at: what estimators agree on, the effective sample and \
          the share of weight 0 are then all there is to go by.",
         "The truth is the arm's own simulated first pages and has an interval too.",
@@ -241,8 +263,9 @@ fn table(answered: &[Answered]) -> StudyTable {
     let mut table = StudyTable::new(
         "estimates",
         "Estimates beside the truth",
-        "Share of a first page, by every estimator; holds says whether the interval holds the truth. Effective \
-         sample: as many places of equal weight would say as much.",
+        "Share of a first page, by every estimator; holds says whether the interval holds the truth, thin that too \
+         few pages decide. Effective sample: as many pages of equal weight would say as much, at the place where \
+         that is least.",
         &[
             ("target", "text"),
             ("reward", "text"),
@@ -264,7 +287,7 @@ fn table(answered: &[Answered]) -> StudyTable {
                 found.target.as_str().into(),
                 found.reward.name().into(),
                 claim.estimator.into(),
-                if claim.holds(found.truth.value) { "yes" } else { "no" }.into(),
+                claim.verdict(found.truth.value).into(),
                 claim.value.into(),
                 claim.interval.map(|(low, _)| low).into(),
                 claim.interval.map(|(_, high)| high).into(),
@@ -284,7 +307,7 @@ fn support_table(answered: &[Answered]) -> StudyTable {
         "support",
         "How much of the log speaks",
         "Place by place, with the probability of an item whatever stands above it. The mean weight is 1 where the log \
-         covers the target.",
+         covers the target. Truth and logged: shares of first pages that were watched, of the target and of the logging arm.",
         &[
             ("target", "text"),
             ("places", "count"),
@@ -294,6 +317,8 @@ fn support_table(answered: &[Answered]) -> StudyTable {
             ("mean_weight_low", ""),
             ("mean_weight_high", ""),
             ("unsupported", "share"),
+            ("truth", "share"),
+            ("logged", "share"),
         ],
     );
     for found in answered.iter().filter(|found| found.reward == Reward::Watched) {
@@ -307,37 +332,42 @@ fn support_table(answered: &[Answered]) -> StudyTable {
             support.mean_weight_interval.map(|(low, _)| low).into(),
             support.mean_weight_interval.map(|(_, high)| high).into(),
             found.share_unsupported.into(),
+            found.truth.value.into(),
+            found.logged.value.into(),
         ]);
     }
     table
 }
 
-fn chart(logging: &str, reward: Reward, answered: &[Answered]) -> Chart {
+/// How far estimates are off, for targets within the log's reach and estimators that rest on enough.
+fn chart(reward: Reward, answered: &[Answered]) -> Chart {
+    let within_reach =
+        |found: &&Answered| found.reward == reward && found.share_unsupported <= UNSUPPORTED_MAX;
     let mut rows = Vec::new();
-    for found in answered.iter().filter(|found| found.reward == reward) {
+    for found in answered.iter().filter(within_reach) {
+        let truth = found.truth.value;
         let row = |label: &str, value: f64, interval: Option<(f64, f64)>, is_open: bool| IntervalRow {
             group: found.target.clone(),
             label: label.to_owned(),
             arm: Some(found.target.clone()),
-            value,
-            low: interval.map(|(low, _)| low),
-            high: interval.map(|(_, high)| high),
+            value: value - truth,
+            low: interval.map(|(low, _)| low - truth),
+            high: interval.map(|(_, high)| high - truth),
             is_open,
         };
-        rows.push(row("truth", found.truth.value, found.truth.interval, false));
-        for claim in found.claims.iter().filter(|claim| claim.value.is_finite()) {
-            rows.push(row(claim.estimator, claim.value, claim.interval, !claim.holds(found.truth.value)));
-        }
-        let logged = row(&format!("({logging} itself)"), found.logged.value, found.logged.interval, false);
-        rows.push(IntervalRow { arm: Some(logging.to_owned()), ..logged });
+        rows.push(row("truth", truth, found.truth.interval, false));
+        let enough = found.claims.iter().filter(|claim| claim.value.is_finite() && !claim.is_thin());
+        rows.extend(enough.map(|c| row(c.estimator, c.value, c.interval, !c.holds(truth))));
     }
     Chart {
-        name: format!("estimates_{}", reward.name()),
-        title: format!("Share of a first page that is {}: estimates beside the truth", reward.name()),
-        help: "Hollow: the interval misses the truth.".to_owned(),
+        name: format!("errors_{}", reward.name()),
+        title: format!("Estimates of the share {}, less the truth", reward.name()),
+        help: "Hollow: the interval misses the truth. Left out: targets that show what the log cannot hold, and \
+               estimators that rest on too few pages."
+            .to_owned(),
         data: ChartData::Intervals {
-            x: Axis::new(&format!("share {}", reward.name()), "share"),
-            reference: None,
+            x: Axis::new("estimate less truth", "share"),
+            reference: Some(0.0),
             rows,
         },
     }
