@@ -69,6 +69,10 @@ pub enum Purpose {
     ColdItems = 30,
     /// The orders in which candidates are put before a language model, and its luck.
     Rerank = 29,
+    /// What exploring recommenders put at each place.
+    Explore = 36,
+    /// What a policy puts above a place, where its chances there are averaged over that.
+    Policy = 37,
 }
 
 /// The root of all randomness of one run.

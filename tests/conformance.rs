@@ -34,6 +34,10 @@ fn toy_params(name: &str) -> &'static str {
         // One factor is enough to tell two parities apart.
         "als" => "embedding_size = 4\nepochs = 10",
         "alpharec" => "embedding_size = 16\nepochs = 60\nlearning_rate = 0.01",
+        // Little enough exploration that what is best comes first.
+        "epsilon_greedy" => "epsilon = 0.001",
+        "softmax" => "temperature = 0.02",
+        "thompson" => "scale = 0.01",
         "lightgcn" => "embedding_size = 16\nepochs = 60",
         // Fifty items need no more.
         "rlmrec" => "embedding_size = 16\nepochs = 60\nalignment = 0.01",

@@ -13,6 +13,7 @@ mod estimate;
 mod evaluate;
 mod fit;
 mod list;
+mod off_policy;
 mod profiles;
 mod progress;
 mod report;
@@ -78,6 +79,8 @@ enum Command {
     List(list::Arguments),
     /// Look at or fetch a dataset
     Data(data::Arguments),
+    /// Estimate one policy's value from another's log (Open Bandit Dataset), beside what it earned
+    OffPolicy(off_policy::Arguments),
     /// Look into, copy or compact a tape of a language model's replies
     Tape(tape::Arguments),
     /// Print the JSON Schema of the scenario file
@@ -157,6 +160,7 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
         Command::Show(arguments) => show::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Data(arguments) => data::run(&arguments, &progress),
+        Command::OffPolicy(arguments) => off_policy::run(&arguments),
         Command::Tape(arguments) => tape::run(&arguments),
         Command::Schema => schema::run(),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -5,7 +5,7 @@ use crate::files;
 use std::path::{Path, PathBuf};
 
 /// What a run writes; `--force` removes these and nothing else.
-const OUTPUTS: [&str; 19] = [
+const OUTPUTS: [&str; 20] = [
     "manifest.json",
     "report.html",
     "sessions.csv",
@@ -22,6 +22,7 @@ const OUTPUTS: [&str; 19] = [
     "study.json",
     "studies",
     "text_bought.csv",
+    "policies.csv",
     "events",
     "plots",
     // The last to go, since it tells that the folder is a run's.

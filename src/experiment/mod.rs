@@ -9,6 +9,7 @@ pub mod fit;
 pub mod folder;
 mod manifest;
 pub mod personas;
+mod policies;
 pub mod prepare;
 mod pretend;
 pub mod profiles;
@@ -206,6 +207,7 @@ fn stages(scenario: &Scenario, llm: &Arc<Client>, options: &RunOptions<'_>) -> R
     for arm in &scenario.arms {
         first.push(simulate::first_fit(scenario, &prepared, arm, options, &mut clock)?);
     }
+    let kept = policies::keep(scenario, &prepared, &first)?;
     let folder = RunFolder::create(options.out, options.force)?;
     folder.write("scenario.toml", scenario_text(scenario).as_bytes())?;
     crate::metric::subjects::write_catalogue(&folder.items(), &prepared.catalogue)?;
@@ -216,6 +218,7 @@ fn stages(scenario: &Scenario, llm: &Arc<Client>, options: &RunOptions<'_>) -> R
     }
     options.progress.begin("measure", 0);
     let found = tables::write(scenario, &prepared, &folder)?;
+    policies::write(scenario, &prepared, &folder, &kept)?;
     studies::write(scenario, &prepared, &folder, &found)?;
     clock.lap("measure");
     options.progress.end();

@@ -25,6 +25,13 @@ pub struct Fitted {
     info: Option<FitInfo>,
 }
 
+impl Fitted {
+    /// The model.
+    pub fn recommender(&self) -> Arc<dyn Recommender> {
+        self.recommender.clone()
+    }
+}
+
 /// Fits or loads an arm for the first round.
 pub fn first_fit(
     scenario: &Scenario,

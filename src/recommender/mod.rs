@@ -21,6 +21,7 @@ pub mod alpharec;
 pub mod als;
 pub mod als_solve;
 pub mod ease;
+pub mod explore;
 pub mod foreign;
 pub mod item_knn;
 pub mod lightgcn;
@@ -217,6 +218,21 @@ impl Ranked {
     }
 }
 
+/// From what distribution one list is filled, place by place.
+pub trait Policy: Send + Sync {
+    /// What may stand below these, and with which probability: each above 0, 1 in all; nothing where the list ends.
+    fn next(&self, above: &[ItemId]) -> Vec<(ItemId, f64)>;
+}
+
+/// The policy of a list that is not drawn: the first item that is not above already.
+struct Fixed(Vec<ItemId>);
+
+impl Policy for Fixed {
+    fn next(&self, above: &[ItemId]) -> Vec<(ItemId, f64)> {
+        self.0.iter().find(|item| !above.contains(item)).map(|&item| (item, 1.0)).into_iter().collect()
+    }
+}
+
 /// A fitted recommender.
 pub trait Recommender: Send + Sync {
     /// Ranks for a batch of requests: one list a request, in request order.
@@ -234,6 +250,14 @@ pub trait Recommender: Send + Sync {
         }
         let one = |request| self.recommend(std::slice::from_ref(request)).map(|mut lists| lists.pop());
         requests.iter().map(|request| Ok(one(request)?.unwrap_or_default())).collect()
+    }
+
+    /// From what distribution it fills the places of a list, one policy a request.
+    ///
+    /// Whoever does not draw puts its list as it is.
+    fn policies(&self, requests: &[Request<'_>]) -> Result<Vec<Arc<dyn Policy>>, RecommendError> {
+        let fixed = |list: Ranked| -> Arc<dyn Policy> { Arc::new(Fixed(list.items)) };
+        Ok(self.recommend(requests)?.into_iter().map(fixed).collect())
     }
 
     /// Whether it wants to be asked again on every page; otherwise it is asked once a
@@ -347,6 +371,7 @@ pub static ALL: &[&dyn RecommenderKind] = &[
     &rerank::dpp::Dpp,
     &ease::Ease,
     &foreign::embeddings::Embeddings,
+    &explore::epsilon_greedy::EpsilonGreedy,
     &foreign::http::Http,
     &item_knn::ItemKnn,
     &lightgcn::LightGcn,
@@ -360,6 +385,8 @@ pub static ALL: &[&dyn RecommenderKind] = &[
     &foreign::ranking::Ranking,
     &foreign::recorded::Recorded,
     &rlmrec::RlmRec,
+    &explore::softmax::Softmax,
+    &explore::thompson::Thompson,
     &two_tower::TwoTower,
     &user_knn::UserKnn,
 ];

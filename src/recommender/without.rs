@@ -4,10 +4,11 @@
 //! A model that knows items by who has them alone has nothing to go by here. Where it puts them is an accident
 //! of its initial numbers, and a list that holds them is no finding about it. Must not know why an item is cold.
 
-use super::{Ranked, RecommendError, Recommender, Request};
+use super::{Policy, Ranked, RecommendError, Recommender, Request};
 use crate::dataset::Interactions;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What an arm makes of items that nobody has in training: `cold_items` of `[arms.NAME]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +73,10 @@ impl Recommender for Without {
 
     fn recommend_each(&self, requests: &[Request<'_>]) -> Vec<Result<Ranked, RecommendError>> {
         self.inner.recommend_each(&asked(requests, &self.known(requests)))
+    }
+
+    fn policies(&self, requests: &[Request<'_>]) -> Result<Vec<Arc<dyn Policy>>, RecommendError> {
+        self.inner.policies(&asked(requests, &self.known(requests)))
     }
 
     fn adapts_in_session(&self) -> bool {

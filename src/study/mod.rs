@@ -13,6 +13,7 @@ pub mod fairness;
 pub mod feedback_loop;
 pub mod filter_bubble;
 pub mod nudges;
+pub mod off_policy;
 
 pub use told::{Axis, Cell, Chart, ChartData, Column, Edge, Finding, IntervalRow, Node, Point, Series, Told};
 pub use told::{FOLDER, StudyTable};
@@ -131,11 +132,27 @@ pub enum StudyError {
     },
 }
 
+/// Arms whose policies a study wants to know: with which probability they show what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoliciesWanted<'a> {
+    /// The arm whose log is used.
+    pub logging: &'a str,
+    /// The arms held against it.
+    pub targets: &'a [String],
+    /// Draws of what stands above a place, over which chances are averaged.
+    pub n_draws: u32,
+}
+
 /// Checked parameters, ready to look at a run.
 pub trait Study: Send + Sync {
     /// The arms it speaks of by name; they must be in the scenario.
     fn arms(&self) -> Vec<&str> {
         Vec::new()
+    }
+
+    /// The policies it needs, which are then in `policies.csv` ([`off_policy::policy_file`]).
+    fn policies(&self) -> Option<PoliciesWanted<'_>> {
+        None
     }
 
     /// What the run says.
@@ -161,6 +178,7 @@ pub static ALL: &[&dyn StudyKind] = &[
     &feedback_loop::FeedbackLoop,
     &filter_bubble::FilterBubble,
     &nudges::Nudges,
+    &off_policy::OffPolicy,
 ];
 
 /// The kind of this name.
