@@ -67,6 +67,10 @@ pub enum Purpose {
     ColdItems = 30,
     /// The orders in which candidates are put before a language model, and its luck.
     Rerank = 29,
+    /// Resampling of what causes are looked for in.
+    Causes = 32,
+    /// Which items an experiment on exposure raises.
+    Boost = 33,
 }
 
 /// The root of all randomness of one run.

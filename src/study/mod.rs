@@ -9,6 +9,7 @@ mod contrast;
 mod rounds;
 mod told;
 
+pub mod causes;
 pub mod filter_bubble;
 
 pub use told::{Axis, Cell, Chart, ChartData, Column, Edge, Finding, IntervalRow, Node, Point, Series, Told};
