@@ -8,15 +8,25 @@ use rand::RngExt;
 use std::collections::BTreeSet;
 use std::path::Path;
 use windtunnel::dataset::{Interaction, Interactions, Item, Vocabulary};
-use windtunnel::id::{ItemId, UserId};
+use windtunnel::id::{GenreId, ItemId, UserId};
 use windtunnel::progress::Quiet;
 use windtunnel::recommender::{
-    ALL, Feedback, FitContext, Needs, Ranked, Recommender, RecommenderKind, Request, Surroundings, Training,
+    ALL, Feedback, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request,
+    Surroundings, Training, Wrapped,
 };
 use windtunnel::rng::{Purpose, Streams};
 
 /// Recommenders that by definition give everybody the same or anything: nothing to learn.
 const NOT_PERSONAL: [&str; 2] = ["popular", "random"];
+
+/// What those that wrap another wrap here.
+const INNER: &str = "item_knn";
+
+/// What must be given, whatever else is said.
+fn given(kind: &dyn RecommenderKind) -> String {
+    let wraps = kind.about().needs == Needs::Arm;
+    if wraps { format!("wraps = \"{INNER}\"") } else { String::new() }
+}
 
 /// Hyper-parameters that suit a world of a few dozen users, where the defaults do not.
 fn toy_params(name: &str) -> &'static str {
@@ -110,7 +120,14 @@ impl World {
                 }
             }
         }
-        World::new(90, 70, pairs)
+        let mut world = World::new(90, 70, pairs);
+        (0..4).for_each(|genre| assert_eq!(world.genres.intern(&format!("g{genre}")), genre));
+        for (number, item) in world.catalogue.iter_mut().enumerate() {
+            // Every eleventh item has none.
+            let genres = (0..4u16).filter(|&genre| number % 11 != 0 && (number >> genre) % 2 == 1);
+            item.genres = genres.map(GenreId).collect();
+        }
+        world
     }
 
     fn n_items(&self) -> usize {
@@ -118,7 +135,16 @@ impl World {
     }
 
     fn fit(&self, kind: &dyn RecommenderKind, params: &str) -> Box<dyn Recommender> {
-        let table = format!("{params}\n{}", toy_params(kind.name())).parse().expect("test TOML");
+        self.try_fit(kind, params).expect("a fit of the toy world")
+    }
+
+    fn try_fit(
+        &self,
+        kind: &dyn RecommenderKind,
+        params: &str,
+    ) -> Result<Box<dyn Recommender>, RecommendError> {
+        let params = format!("{params}\n{}\n{}", given(kind), toy_params(kind.name()));
+        let table = params.parse().expect("test TOML");
         let trainer = kind.check("arms.x", &table).expect("valid parameters");
         let training = Training {
             train: &self.train,
@@ -131,7 +157,11 @@ impl World {
             user_profiles: None,
         };
         let mut context = FitContext::plain(Streams::new(42), &Quiet);
-        trainer.fit(&training, &mut context).expect("a fit of the toy world")
+        if let Some(inner) = trainer.wraps() {
+            let kind = windtunnel::recommender::kind(inner).expect("in the list");
+            context.wrapped = Some(Wrapped { kind, model: self.try_fit(kind, "")?.into() });
+        }
+        trainer.fit(&training, &mut context)
     }
 
     fn request(&self, user: u32, n: usize) -> Request<'_> {
@@ -220,7 +250,7 @@ fn the_withheld_square_of_a_checkerboard_comes_first() {
     // The test of implicit's recommender_base_test.py: the best item for user u is u.
     let world = World::checkerboard(50);
     let personal = |kind: &&dyn RecommenderKind| {
-        [Needs::Interactions, Needs::Text].contains(&kind.about().needs)
+        [Needs::Interactions, Needs::Text, Needs::Arm].contains(&kind.about().needs)
             && !NOT_PERSONAL.contains(&kind.name())
     };
     for kind in kinds().filter(personal) {
@@ -390,7 +420,7 @@ fn an_altered_model_never_panics() {
         // Every file, taken from another model of the same kind.
         for path in files(dir.path()) {
             let whole = std::fs::read(&path).expect("read");
-            let foreign = other.path().join(path.file_name().expect("a name"));
+            let foreign = other.path().join(path.strip_prefix(dir.path()).expect("below the folder"));
             if let Ok(foreign) = std::fs::read(foreign) {
                 std::fs::write(&path, foreign).expect("written");
                 try_it();
@@ -400,9 +430,12 @@ fn an_altered_model_never_panics() {
     }
 }
 
+/// Every file of a model, those of one that it wraps included.
 fn files(dir: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(dir).expect("a folder");
-    let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    let entries = entries.map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<_> =
+        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect();
     files.sort();
     files
 }
@@ -435,20 +468,7 @@ fn an_empty_world_is_answered_or_refused_but_never_a_panic() {
     for kind in kinds() {
         for (n_users, n_items) in [(0, 0), (3, 0), (0, 3), (3, 3)] {
             let world = World::new(n_users, n_items, []);
-            let table = toy_params(kind.name()).parse().expect("test TOML");
-            let trainer = kind.check("arms.x", &table).expect("valid parameters");
-            let training = Training {
-                train: &world.train,
-                valid: &world.valid,
-                catalogue: &world.catalogue,
-                users: &world.users,
-                items: &world.items,
-                genres: &world.genres,
-                has_ratings: false,
-                user_profiles: None,
-            };
-            let mut context = FitContext::plain(Streams::new(1), &Quiet);
-            if let Ok(model) = trainer.fit(&training, &mut context) {
+            if let Ok(model) = world.try_fit(kind, "") {
                 let request = world.request(0, 2);
                 let lists = answer(&*model, &[request]);
                 assert_eq!(lists[0].items.len(), 2.min(n_items as usize), "{}", kind.name());
@@ -470,7 +490,8 @@ fn properties(kind: &dyn RecommenderKind) -> Vec<(String, serde_json::Value)> {
 fn bad_hyper_parameters_are_answered_with_their_path() {
     for kind in kinds() {
         let complaint = |toml: String| {
-            let table: toml::Table = toml.parse().expect("test TOML");
+            let mut table: toml::Table = given(kind).parse().expect("test TOML");
+            table.extend(toml.parse::<toml::Table>().expect("test TOML"));
             kind.check("arms.x", &table).err().map(|complaint| complaint.to_string())
         };
         let name = kind.name();

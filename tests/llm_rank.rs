@@ -653,7 +653,6 @@ fn a_saved_ranker_answers_like_the_one_it_was_and_a_damaged_one_is_refused() {
     let header = dir.path().join("model.json");
     let text = std::fs::read_to_string(&header).expect("read");
     for (find, put) in [
-        ("\"wrapped\": \"popular\"", "\"wrapped\": \"popularity\""),
         ("\"n_candidates\": 20", "\"n_candidates\": 4000000000"),
         ("{{ item.slot }}", "{{ item.slto }}"),
         ("\"llm\": \"small\"", "\"llm\": \"other\""),

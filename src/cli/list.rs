@@ -58,6 +58,7 @@ fn recommender_entry(kind: &dyn recommender::RecommenderKind) -> String {
         Needs::Interactions => "interactions",
         Needs::Text => "item text",
         Needs::Llm => "a language model's judgement of another arm's lists",
+        Needs::Arm => "another arm, whose lists it reorders",
         Needs::Foreign => "something outside this process",
     };
     let feedback = if about.folds_in { "can follow a session" } else { "needs a refit to follow a session" };

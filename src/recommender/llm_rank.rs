@@ -19,9 +19,10 @@ pub mod prompts;
 pub mod scene;
 
 use super::rank::reciprocal_ranks;
+use super::wrapping::{self, Inner};
 use super::{
     About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request,
-    Surroundings, Trainer, Training, Wrapped, model_file,
+    Surroundings, Trainer, Training, model_file,
 };
 use crate::llm::account::Slips;
 use crate::llm::client::{Caller, Client};
@@ -44,9 +45,6 @@ const NAME: &str = "llm_rank";
 
 /// Calls that may be under way or wait for a slot at the client; more are not even written down.
 const N_UNDER_WAY_MAX: usize = 4096;
-
-/// Where the inner model is saved.
-const WRAPPED: &str = "wrapped";
 
 /// Settings of `llm_rank`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -101,14 +99,10 @@ impl Default for LlmRankParams {
 
 impl LlmRankParams {
     fn check(&self, at: &str) -> Result<(), Complaint> {
-        for (key, value, expected) in [
-            ("wraps", &self.wraps, "the name of the arm whose lists are reordered"),
-            ("llm", &self.llm, "the name of a model in llm.models"),
-        ] {
-            if value.is_empty() {
-                let (path, expected) = (format!("{at}.{key}"), expected.to_owned());
-                return Err(Complaint::Missing { path, expected });
-            }
+        wrapping::check_wraps(at, &self.wraps)?;
+        if self.llm.is_empty() {
+            let expected = "the name of a model in llm.models".to_owned();
+            return Err(Complaint::Missing { path: format!("{at}.llm"), expected });
         }
         within(at, "n_candidates", self.n_candidates, 2, 100)?;
         // An example needs something before its answer.
@@ -157,13 +151,11 @@ impl RecommenderKind for LlmRank {
         let path = dir.join("model.json");
         let bad = |problem: String| model_file::bad(&path, problem);
         saved.params.check("model.params").map_err(|complaint| bad(complaint.to_string()))?;
-        let kind = super::kind(&saved.wrapped)
-            .ok_or_else(|| bad(format!("wraps a {:?}, which is not known", saved.wrapped)))?;
         let known = Known::load(dir)?;
-        let model = kind.load(&dir.join(WRAPPED), around)?.into();
+        let inner = Inner::load(dir, around, saved.params.n_candidates, Some(saved.params.adapts))?;
         let prompts = Prompts::new(&saved.params.prompts, saved.prompts.clone());
         let prompts = prompts.map_err(|complaint| bad(complaint.to_string()))?;
-        Ok(Box::new(Fitted::new(saved, prompts, known, Wrapped { kind, model }, around)?))
+        Ok(Box::new(Fitted::new(saved, prompts, known, inner, around)?))
     }
 }
 
@@ -179,24 +171,19 @@ impl Trainer for Checked {
         training: &Training<'_>,
         context: &mut FitContext<'_>,
     ) -> Result<Box<dyn Recommender>, RecommendError> {
-        let wrapped = context.wrapped.clone().ok_or_else(|| RecommendError::BadTraining {
-            problem: format!(
-                "{NAME} reorders the lists of {:?}, and there is no such arm",
-                self.params.wraps
-            ),
-        })?;
+        let LlmRankParams { wraps, n_candidates, adapts, .. } = &self.params;
+        let inner = Inner::fitted(NAME, wraps, context, *n_candidates, Some(*adapts))?;
         let saved = Saved {
             params: self.params.clone(),
             prompts: self.prompts.clone(),
             seed: context.streams.seed(),
             arm: context.arm.to_owned(),
-            wrapped: wrapped.kind.name().to_owned(),
         };
         let prompts = Prompts::new(&self.params.prompts, self.prompts.clone());
         let prompts =
             prompts.map_err(|complaint| RecommendError::BadTraining { problem: complaint.to_string() })?;
         let known = Known::new(training, self.params.n_history as usize);
-        Ok(Box::new(Fitted::new(saved, prompts, known, wrapped, &context.around)?))
+        Ok(Box::new(Fitted::new(saved, prompts, known, inner, &context.around)?))
     }
 
     fn llm(&self) -> Option<&str> {
@@ -216,8 +203,6 @@ struct Saved {
     seed: u64,
     /// Under which arm calls are booked.
     arm: String,
-    /// The kind of the inner model.
-    wrapped: String,
 }
 
 /// An arm's model with a language model behind it.
@@ -225,7 +210,7 @@ struct Fitted {
     saved: Saved,
     prompts: Prompts,
     known: Known,
-    wrapped: Wrapped,
+    inner: Inner,
     client: Arc<Client>,
     caller: Caller,
 }
@@ -245,25 +230,12 @@ impl Fitted {
         saved: Saved,
         prompts: Prompts,
         known: Known,
-        wrapped: Wrapped,
+        inner: Inner,
         around: &Surroundings,
     ) -> Result<Self, RecommendError> {
         let client = around.llm.clone();
         let caller = Caller { model: client.model(&saved.params.llm)?, arm: saved.arm.as_str().into() };
-        Ok(Fitted { saved, prompts, known, wrapped, client, caller })
-    }
-
-    /// How many items the inner model is asked for.
-    fn n_inner(&self, request: &Request<'_>) -> usize {
-        match request.n {
-            0 => 0,
-            n => n.max(self.saved.params.n_candidates as usize),
-        }
-    }
-
-    /// The same requests, for lists long enough to reorder.
-    fn widened<'a>(&self, requests: &[Request<'a>]) -> Vec<Request<'a>> {
-        requests.iter().map(|request| Request { n: self.n_inner(request), ..*request }).collect()
+        Ok(Fitted { saved, prompts, known, inner, client, caller })
     }
 
     /// Puts the head of every list that there is in order.
@@ -379,27 +351,23 @@ fn take(calls: &mut Calls<'_>, asked: &mut [Result<Asked, RecommendError>]) -> O
 
 impl Recommender for Fitted {
     fn recommend(&self, requests: &[Request<'_>]) -> Result<Vec<Ranked>, RecommendError> {
-        let lists = self.wrapped.model.recommend(&self.widened(requests))?;
-        assert_eq!(lists.len(), requests.len(), "a recommender answers every request");
+        let lists = self.inner.recommend(requests)?;
         self.rerank(requests, lists.into_iter().map(Ok).collect()).into_iter().collect()
     }
 
     fn recommend_each(&self, requests: &[Request<'_>]) -> Vec<Result<Ranked, RecommendError>> {
-        let lists = self.wrapped.model.recommend_each(&self.widened(requests));
-        assert_eq!(lists.len(), requests.len(), "a recommender answers every request");
+        let lists = self.inner.recommend_each(requests);
         self.rerank(requests, lists)
     }
 
     fn adapts_in_session(&self) -> bool {
-        self.saved.params.adapts
+        self.inner.adapts()
     }
 
     fn save(&self, dir: &Path) -> Result<(), RecommendError> {
         model_file::write_header(dir, NAME, &self.saved)?;
         self.known.save(dir)?;
-        let path = dir.join(WRAPPED);
-        std::fs::create_dir(&path).map_err(|source| RecommendError::Io { path: path.clone(), source })?;
-        self.wrapped.model.save(&path)
+        self.inner.save(dir)
     }
 }
 

@@ -15,6 +15,7 @@ pub mod model_file;
 pub mod rank;
 pub mod training;
 pub mod without;
+pub mod wrapping;
 
 pub mod alpharec;
 pub mod als;
@@ -29,6 +30,7 @@ pub mod mult_vae;
 pub mod mult_vae_network;
 pub mod popular;
 pub mod random;
+pub mod rerank;
 pub mod rlmrec;
 pub mod text_towers;
 pub mod two_tower;
@@ -302,6 +304,8 @@ pub enum Needs {
     Text,
     /// A language model, and an arm whose lists it reorders.
     Llm,
+    /// An arm whose lists it reorders.
+    Arm,
     /// Something outside this process.
     Foreign,
 }
@@ -314,6 +318,7 @@ impl Needs {
             Needs::Interactions => "interactions",
             Needs::Text => "text",
             Needs::Llm => "llm",
+            Needs::Arm => "arm",
             Needs::Foreign => "foreign",
         }
     }
@@ -345,6 +350,7 @@ pub static ALL: &[&dyn RecommenderKind] = &[
     &lightgcn::LightGcn,
     &llm_rank::LlmRank,
     &mf::Mf,
+    &rerank::mmr::Mmr,
     &mult_vae::MultVae,
     &popular::Popular,
     &foreign::process::Process,
