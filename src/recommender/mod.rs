@@ -20,6 +20,7 @@ pub mod wrapping;
 pub mod alpharec;
 pub mod als;
 pub mod als_solve;
+pub mod boost;
 pub mod ease;
 pub mod foreign;
 pub mod item_knn;
@@ -343,6 +344,7 @@ pub static ALL: &[&dyn RecommenderKind] = &[
     // One a line, so that two branches that add one each can be merged.
     &alpharec::AlphaRec,
     &als::Als,
+    &boost::Boost,
     &ease::Ease,
     &foreign::embeddings::Embeddings,
     &foreign::http::Http,

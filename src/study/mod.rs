@@ -152,6 +152,7 @@ pub trait StudyKind: Sync {
 /// Every study, in alphabetical order.
 pub static ALL: &[&dyn StudyKind] = &[
     // One a line, so that two branches that add one each can be merged.
+    &causes::Causes,
     &filter_bubble::FilterBubble,
 ];
 
