@@ -1,7 +1,7 @@
 //! `boost`: a randomised experiment on exposure. A keyed-random share of the catalogue stands some places higher in
 //! another arm's lists than it would; everything else is as in that arm.
 //!
-//! Who is raised is decided by the run's seed and the item alone ([`treated`], purpose `Boost`): not by the arm, the
+//! Who is raised is decided by the run's seed and the item alone ([`is_treated`], purpose `Boost`): not by the arm, the
 //! round, the person or anything that is known of the item. What raised items gain on others is therefore caused by the
 //! places they were raised by, and differences between the two kinds of item cannot be confounded by quality or
 //! popularity: an instrument for exposure (Angrist, Imbens and Rubin, JASA 1996). Which items are raised is for whoever
@@ -13,9 +13,10 @@ use super::{
     About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request,
     Surroundings, Trainer, Training, model_file,
 };
+use crate::id::ItemId;
 use crate::rng::{Purpose, Streams};
 use crate::scenario::params::{self, Complaint, within};
-use crate::stats::assignment::treated;
+use crate::stats::assignment::is_treated;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -86,7 +87,7 @@ impl RecommenderKind for Boost {
         let bad = |complaint: Complaint| model_file::bad(&dir.join("model.json"), complaint.to_string());
         saved.params.check("model").map_err(bad)?;
         let inner = Inner::load(dir, around, saved.params.n_candidates, None)?;
-        Ok(Box::new(Reranked { inner, by: Box::new(Fitted::new(saved)) }))
+        Ok(Box::new(Reranked { inner, by: Box::new(Fitted { saved }) }))
     }
 }
 
@@ -98,17 +99,13 @@ struct Checked {
 impl Trainer for Checked {
     fn fit(
         &self,
-        training: &Training<'_>,
+        _: &Training<'_>,
         context: &mut FitContext<'_>,
     ) -> Result<Box<dyn Recommender>, RecommendError> {
         let params = self.params.clone();
         let inner = Inner::fitted(NAME, &params.wraps, context, params.n_candidates, None)?;
-        let saved = Saved {
-            params,
-            seed: context.streams.seed(),
-            n_items: u32::try_from(training.n_items()).unwrap_or(u32::MAX),
-        };
-        Ok(Box::new(Reranked { inner, by: Box::new(Fitted::new(saved)) }))
+        let saved = Saved { params, seed: context.streams.seed() };
+        Ok(Box::new(Reranked { inner, by: Box::new(Fitted { saved }) }))
     }
 
     fn wraps(&self) -> Option<&str> {
@@ -121,20 +118,17 @@ impl Trainer for Checked {
 struct Saved {
     params: BoostParams,
     seed: u64,
-    n_items: u32,
 }
 
-/// The settings, and which items are raised.
+/// The settings and the seed, which decide which items are raised.
 struct Fitted {
     saved: Saved,
-    is_raised: Vec<bool>,
 }
 
 impl Fitted {
-    fn new(saved: Saved) -> Self {
-        let streams = Streams::new(saved.seed);
-        let is_raised = treated(saved.n_items as usize, saved.params.share, Purpose::Boost, &streams);
-        Fitted { saved, is_raised }
+    fn is_raised(&self, item: ItemId) -> bool {
+        let streams = Streams::new(self.saved.seed);
+        is_treated(u64::from(item.0), self.saved.params.share, Purpose::Boost, &streams)
     }
 }
 
@@ -142,12 +136,13 @@ impl Rerank for Fitted {
     fn rerank(&self, request: &Request<'_>, list: Ranked) -> Ranked {
         let n_pool = list.items.len().min(self.saved.params.n_candidates as usize);
         let mut items = list.items;
-        let is_raised = |at: usize| self.is_raised.get(items[at].idx()).copied().unwrap_or(false);
         // Raised items go up by so many places, and stand before the one whose place they take.
         let by = i64::from(self.saved.params.by);
-        let mut order: Vec<(i64, bool, usize)> = (0..n_pool)
-            .map(|at| if is_raised(at) { (at as i64 - by, false, at) } else { (at as i64, true, at) })
-            .collect();
+        let key = |at: usize| {
+            let raised = self.is_raised(items[at]);
+            (if raised { at as i64 - by } else { at as i64 }, !raised, at)
+        };
+        let mut order: Vec<(i64, bool, usize)> = (0..n_pool).map(key).collect();
         order.sort_unstable();
         let head: Vec<_> = order.iter().map(|&(_, _, at)| items[at]).collect();
         items[..n_pool].copy_from_slice(&head);
@@ -164,11 +159,11 @@ impl Rerank for Fitted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{ItemId, UserId};
+    use crate::id::UserId;
 
     fn fitted(by: u32, n_candidates: u32) -> Fitted {
         let params = BoostParams { wraps: "mf".into(), by, n_candidates, ..BoostParams::default() };
-        Fitted::new(Saved { params, seed: 3, n_items: 40 })
+        Fitted { saved: Saved { params, seed: 3 } }
     }
 
     /// The answer to a request for `n` of the items 0, 1, 2, …, 39 in this order.
@@ -185,7 +180,7 @@ mod tests {
     #[test]
     fn raised_items_gain_places_and_both_kinds_keep_their_order() {
         let fitted = fitted(6, 40);
-        let raised = |item: &u32| fitted.is_raised[*item as usize];
+        let raised = |item: &u32| fitted.is_raised(ItemId(*item));
         let whole = answer(&fitted, 40);
         let place = |item: u32| whole.iter().position(|&other| other == item).expect("in the list");
         for kind in [true, false] {

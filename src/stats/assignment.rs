@@ -4,10 +4,15 @@
 use crate::rng::{Purpose, Streams};
 use rand::RngExt;
 
-/// For each of `n` units, whether it is treated: independently, with probability `share`. The run's seed and the
-/// purpose decide, nothing else: arms and rounds all have the same units treated.
+/// Whether a unit is treated: each independently, with probability `share`. The run's seed, the purpose and the unit
+/// decide, nothing else: arms and rounds all have the same units treated.
+pub fn is_treated(unit: u64, share: f64, purpose: Purpose, streams: &Streams) -> bool {
+    streams.stream(purpose, 0, unit, 0).random::<f64>() < share
+}
+
+/// Which of the units `0..n` are treated.
 pub fn treated(n: usize, share: f64, purpose: Purpose, streams: &Streams) -> Vec<bool> {
-    (0..n as u64).map(|unit| streams.stream(purpose, 0, unit, 0).random::<f64>() < share).collect()
+    (0..n as u64).map(|unit| is_treated(unit, share, purpose, streams)).collect()
 }
 
 #[cfg(test)]
