@@ -73,6 +73,10 @@ pub enum Purpose {
     Explore = 36,
     /// What a policy puts above a place, where its chances there are averaged over that.
     Policy = 37,
+    /// Resampling of what causes are looked for in.
+    Causes = 32,
+    /// Which items an experiment on exposure raises.
+    Boost = 33,
 }
 
 /// The root of all randomness of one run.

@@ -16,8 +16,9 @@ use windtunnel::recommender::{
 };
 use windtunnel::rng::{Purpose, Streams};
 
-/// Recommenders that by definition give everybody the same or anything: nothing to learn.
-const NOT_PERSONAL: [&str; 2] = ["popular", "random"];
+/// Recommenders that by definition give everybody the same or anything: nothing to learn. `boost` puts others first on
+/// purpose.
+const NOT_PERSONAL: [&str; 3] = ["boost", "popular", "random"];
 
 /// What those that wrap another wrap here.
 const INNER: &str = "item_knn";

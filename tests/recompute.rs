@@ -36,6 +36,7 @@ fn catalogue(luck: &mut ChaCha8Rng) -> Catalogue {
         genres: (0..GENRES.len() as u16).filter(|_| luck.random_bool(0.4)).map(GenreId).collect(),
         // Every tenth is cold.
         n_train: if item % 10 == 0 { 0 } else { luck.random_range(1..90) },
+        mean_rating: None,
     };
     let items = (0..N_ITEMS).map(item).collect();
     Catalogue { genres: GENRES.map(str::to_owned).to_vec(), items, n_train_users: 90 }

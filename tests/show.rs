@@ -162,7 +162,7 @@ fn rewrite(run: &Path) -> Names {
     table.write_record(&header).expect("written");
     for (k, row) in rows.iter().enumerate() {
         let title = format!("Film {k} </details><script>alert('title')</script>\u{1b}[2J");
-        table.write_record([&row[0], &title, &row[2], &row[3]]).expect("written");
+        table.write_record([&row[0], &title, &row[2], &row[3], &row[4]]).expect("written");
     }
     table.flush().expect("written");
     let names = Names {

@@ -286,12 +286,14 @@ pub fn union(split: &Split, parts: &[SplitPart]) -> Interactions {
 
 fn catalogue(dataset: &Dataset, split: &Split) -> Catalogue {
     let counts = split.train.item_counts();
+    let means = mean_ratings(dataset, split, &counts);
     let items =
         dataset.catalogue.iter().zip(&counts).enumerate().map(|(k, (item, &n_train))| CatalogueItem {
             raw_id: dataset.items.raw(k as u32).to_owned(),
             title: item.title.clone(),
             genres: item.genres.clone(),
             n_train,
+            mean_rating: means[k],
         });
     let has_any = |user: &usize| !split.train.items_of(UserId(*user as u32)).is_empty();
     Catalogue {
@@ -299,6 +301,18 @@ fn catalogue(dataset: &Dataset, split: &Split) -> Catalogue {
         items: items.collect(),
         n_train_users: (0..dataset.n_users()).filter(has_any).count() as u32,
     }
+}
+
+/// The mean of each item's ratings in training, in the order of users; `None` of none.
+fn mean_ratings(dataset: &Dataset, split: &Split, counts: &[u32]) -> Vec<Option<f32>> {
+    let mut sums = vec![0f64; counts.len()];
+    if dataset.rating_range.is_some() {
+        let matrix = &split.train.matrix;
+        matrix.indices.iter().zip(&matrix.values).for_each(|(&item, &r)| sums[item as usize] += f64::from(r));
+    }
+    let is_rated = |n: u32| dataset.rating_range.is_some() && n > 0;
+    let means = sums.iter().zip(counts);
+    means.map(|(sum, &n)| is_rated(n).then(|| (sum / f64::from(n)) as f32)).collect()
 }
 
 fn population(dataset: &Dataset, split: &Split, held_out: &Interactions, agents: &Agents) -> Population {

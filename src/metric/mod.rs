@@ -68,6 +68,8 @@ pub struct CatalogueItem {
     pub genres: Vec<GenreId>,
     /// Training interactions.
     pub n_train: u32,
+    /// Mean rating in training; `None` where nobody has it, or the data have no ratings.
+    pub mean_rating: Option<f32>,
 }
 
 /// What metrics may know about the agents (file `agents.csv` of a run folder).

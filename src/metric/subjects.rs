@@ -33,7 +33,7 @@ pub enum SubjectsError {
     },
 }
 
-const ITEM_COLUMNS: [&str; 4] = ["item", "title", "genres", "n_train"];
+const ITEM_COLUMNS: [&str; 5] = ["item", "title", "genres", "n_train", "mean_rating"];
 const AGENT_COLUMNS: [&str; 10] = [
     "user",
     "persona",
@@ -47,12 +47,14 @@ const AGENT_COLUMNS: [&str; 10] = [
     "popularity_shares",
 ];
 
-/// Writes `items.csv`; genres are separated by `|`.
+/// Writes `items.csv`; genres are separated by `|`, a mean rating that there is not is empty.
 pub fn write_catalogue(path: &Path, catalogue: &Catalogue) -> Result<(), SubjectsError> {
     let mut table = Table::new(&ITEM_COLUMNS);
     for item in &catalogue.items {
         let genres: Vec<&str> = item.genres.iter().map(|g| catalogue.genres[g.idx()].as_str()).collect();
-        table.row(&[&item.raw_id, &item.title, &genres.join("|"), &item.n_train.to_string()]);
+        let mean_rating = item.mean_rating.map(|rating| rating.to_string()).unwrap_or_default();
+        let n_train = item.n_train.to_string();
+        table.row(&[&item.raw_id, &item.title, &genres.join("|"), &n_train, &mean_rating]);
     }
     table.write(path)
 }
@@ -98,6 +100,7 @@ pub fn read_catalogue(
             title: row.text(1).to_owned(),
             genres: ids,
             n_train: row.number(3, "a count")?,
+            mean_rating: if row.text(4).is_empty() { None } else { Some(row.number(4, "a rating")?) },
         });
         Ok(())
     })?;
@@ -129,6 +132,11 @@ pub fn read_population(path: &Path) -> Result<Population, SubjectsError> {
         Ok(())
     })?;
     Ok(Population { agents })
+}
+
+/// Whether the header is that of `items.csv` before it held mean ratings.
+fn is_older(header: &csv::StringRecord, columns: &[&'static str]) -> bool {
+    columns == ITEM_COLUMNS && header.iter().eq(ITEM_COLUMNS[..4].iter().copied())
 }
 
 /// A CSV table in memory.
@@ -193,7 +201,7 @@ fn for_each_row(
     let file = std::fs::File::open(path).map_err(io)?;
     let mut reader = csv::ReaderBuilder::new().from_reader(std::io::BufReader::new(file));
     let header = reader.headers().map_err(|e| io(std::io::Error::other(e)))?.clone();
-    if header.iter().ne(columns.iter().copied()) {
+    if !header.iter().eq(columns.iter().copied()) && !is_older(&header, columns) {
         let row = Row { path, columns, record: &header };
         return Err(row.bad(0, "the header of this version"));
     }
@@ -218,6 +226,7 @@ mod tests {
                 title: "The \"Harbour\", again".into(),
                 genres: vec![GenreId(0), GenreId(1)],
                 n_train: 3,
+                mean_rating: Some(3.333_333_3),
             }],
             n_train_users: 9,
         };
@@ -241,6 +250,20 @@ mod tests {
         let path = dir.path().join("agents.csv");
         write_population(&path, &population).expect("written");
         assert_eq!(read_population(&path).expect("read"), population);
+    }
+
+    #[test]
+    fn items_without_a_mean_rating_are_read_too() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("items.csv");
+        let of = |text: &str| {
+            std::fs::write(&path, text).expect("written");
+            read_catalogue(&path, vec![], 1).map(|read| read.items[0].mean_rating)
+        };
+        assert_eq!(of("item,title,genres,n_train\n1,x,,2\n").expect("an older folder"), None);
+        assert_eq!(of("item,title,genres,n_train,mean_rating\n1,x,,2,\n").expect("nobody's"), None);
+        assert_eq!(of("item,title,genres,n_train,mean_rating\n1,x,,2,4.5\n").expect("rated"), Some(4.5));
+        assert!(of("item,title,genres,n_train,mean_rating\n1,x,,2,good\n").is_err());
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod wrapping;
 pub mod alpharec;
 pub mod als;
 pub mod als_solve;
+pub mod boost;
 pub mod ease;
 pub mod explore;
 pub mod foreign;
@@ -369,6 +370,7 @@ pub static ALL: &[&dyn RecommenderKind] = &[
     &als::Als,
     &rerank::calibrated::Calibrated,
     &rerank::dpp::Dpp,
+    &boost::Boost,
     &ease::Ease,
     &foreign::embeddings::Embeddings,
     &explore::epsilon_greedy::EpsilonGreedy,

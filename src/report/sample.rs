@@ -277,6 +277,7 @@ fn catalogue() -> Catalogue {
             },
             genres,
             n_train: (2000.0 / (f64::from(item) + 3.0).powf(0.8)) as u32,
+            mean_rating: Some(2.0 + (item % 25) as f32 / 10.0),
         }
     });
     Catalogue {

@@ -1,6 +1,7 @@
 //! What can be said with confidence: intervals, tests, corrections, power.
 //! Must not know metrics or arms: numbers in, numbers out.
 
+pub mod assignment;
 pub mod bootstrap;
 pub mod multiple;
 pub mod paired;

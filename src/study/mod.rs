@@ -9,6 +9,7 @@ mod contrast;
 mod rounds;
 mod told;
 
+pub mod causes;
 pub mod fairness;
 pub mod feedback_loop;
 pub mod filter_bubble;
@@ -174,6 +175,7 @@ pub trait StudyKind: Sync {
 /// Every study, in alphabetical order.
 pub static ALL: &[&dyn StudyKind] = &[
     // One a line, so that two branches that add one each can be merged.
+    &causes::Causes,
     &fairness::Fairness,
     &feedback_loop::FeedbackLoop,
     &filter_bubble::FilterBubble,

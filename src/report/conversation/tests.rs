@@ -12,6 +12,7 @@ fn catalogue() -> Catalogue {
         title: title.into(),
         genres: genres.iter().map(|genre| GenreId(*genre)).collect(),
         n_train: 1,
+        mean_rating: None,
     };
     Catalogue {
         genres: vec!["Drama".into(), "War".into()],
