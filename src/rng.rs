@@ -67,6 +67,10 @@ pub enum Purpose {
     ColdItems = 30,
     /// The orders in which candidates are put before a language model, and its luck.
     Rerank = 29,
+    /// Folds and resampling of click models.
+    ClickModel = 34,
+    /// Which people a split holds out whole.
+    ColdUsers = 35,
 }
 
 /// The root of all randomness of one run.
