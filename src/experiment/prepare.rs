@@ -11,6 +11,7 @@ use crate::agent::taste::{Taste, TasteEvidence, TasteSource};
 use crate::dataset::{Dataset, Interaction, Interactions, LoadContext, Split, split};
 use crate::id::{ItemId, UserId};
 use crate::llm::client::Client;
+use crate::metric::groups::{Group, Groups};
 use crate::metric::{AgentRecord, Catalogue, CatalogueItem, Population};
 use crate::progress::Progress;
 use crate::recommender::Surroundings;
@@ -279,9 +280,11 @@ fn catalogue(dataset: &Dataset, split: &Split) -> Catalogue {
 
 fn population(dataset: &Dataset, split: &Split, held_out: &Interactions, agents: &Agents) -> Population {
     let counts = split.train.item_counts();
+    let groups = Groups::new(&counts);
     let record = |(profile, raw_id): (&profile::Profile, &String)| {
         let train = split.train.items_of(profile.user);
         let popularity: f64 = train.iter().map(|&item| f64::from(counts[item as usize])).sum();
+        let n_head = train.iter().filter(|&&item| groups.of(ItemId(item)) == Group::Head).count();
         AgentRecord {
             raw_id: raw_id.clone(),
             persona: dataset.users.raw(profile.user.0).to_owned(),
@@ -292,6 +295,7 @@ fn population(dataset: &Dataset, split: &Split, held_out: &Interactions, agents:
             n_held_out: held_out.items_of(profile.user).len() as u32,
             genre_shares: genre_shares(dataset, train),
             mean_popularity: (popularity / train.len().max(1) as f64) as f32,
+            head_share: (n_head as f64 / train.len().max(1) as f64) as f32,
         }
     };
     Population { agents: agents.profiles.iter().zip(&agents.raw_ids).map(record).collect() }

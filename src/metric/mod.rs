@@ -4,7 +4,7 @@
 
 mod accuracy;
 mod calibration;
-mod exposure;
+pub mod exposure;
 mod genres;
 mod homogenisation;
 mod intra_list_distance;
@@ -98,6 +98,9 @@ pub struct AgentRecord {
     pub genre_shares: Vec<f32>,
     /// Mean `n_train` of the items in the persona's training interactions.
     pub mean_popularity: f32,
+    /// Share of the persona's training interactions that are with items of the head
+    /// ([`groups::Group::Head`]); 0 of none.
+    pub head_share: f32,
 }
 
 /// A quantity that a kind of metric measures.

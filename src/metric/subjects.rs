@@ -34,7 +34,7 @@ pub enum SubjectsError {
 }
 
 const ITEM_COLUMNS: [&str; 4] = ["item", "title", "genres", "n_train"];
-const AGENT_COLUMNS: [&str; 9] = [
+const AGENT_COLUMNS: [&str; 10] = [
     "user",
     "persona",
     "activity",
@@ -44,6 +44,7 @@ const AGENT_COLUMNS: [&str; 9] = [
     "n_held_out",
     "mean_popularity",
     "genre_shares",
+    "head_share",
 ];
 
 /// Writes `items.csv`; genres are separated by `|`.
@@ -71,6 +72,7 @@ pub fn write_population(path: &Path, population: &Population) -> Result<(), Subj
             &agent.n_held_out.to_string(),
             &agent.mean_popularity.to_string(),
             &shares.join(";"),
+            &agent.head_share.to_string(),
         ]);
     }
     table.write(path)
@@ -119,6 +121,7 @@ pub fn read_population(path: &Path) -> Result<Population, SubjectsError> {
             genre_shares: shares
                 .collect::<Result<_, _>>()
                 .map_err(|_| row.bad(8, "numbers separated by ;"))?,
+            head_share: row.number(9, "a share")?,
         });
         Ok(())
     })?;
@@ -229,6 +232,7 @@ mod tests {
                 n_held_out: 5,
                 genre_shares: vec![0.1, 0.9],
                 mean_popularity: 0.333_333_34,
+                head_share: 0.75,
             }],
         };
         let path = dir.path().join("agents.csv");

@@ -31,6 +31,7 @@ fn population() -> Population {
         n_held_out: 2,
         genre_shares: vec![0.25, 0.75],
         mean_popularity: 1.0,
+        head_share: 1.0,
     };
     Population { agents: vec![agent] }
 }
