@@ -9,6 +9,10 @@
 
 use super::click_model::{ClickModel, FittedClickModel, Prior, independent, inside};
 use super::pages::{Page, Pages};
+use crate::rng::{Purpose, Streams};
+use crate::stats::summary::quantile;
+use rand::RngExt;
+use rayon::prelude::*;
 
 /// Steps after which fitting stops at the latest.
 const N_STEPS_MAX: usize = 5000;
@@ -80,6 +84,39 @@ impl PositionBased {
         }
         fitted
     }
+}
+
+impl PositionBased {
+    /// Intervals of the relative examination, by slot: percentiles over fits to resampled people. `None` where fewer
+    /// than half of them say anything.
+    pub fn intervals(
+        &self,
+        pages: &Pages,
+        n_replicates: usize,
+        confidence: f64,
+        streams: &Streams,
+    ) -> Vec<Option<(f64, f64)>> {
+        let fits: Vec<Vec<f64>> = (0..n_replicates)
+            .into_par_iter()
+            .map(|nth| self.numbers(pages, &resampled(pages.n_persons(), nth, streams)).relative_examination())
+            .collect();
+        let interval = |slot: usize| {
+            let mut values: Vec<f64> = fits.iter().map(|fit| fit[slot]).filter(|x| x.is_finite()).collect();
+            values.sort_by(f64::total_cmp);
+            let tail = (1.0 - confidence) / 2.0;
+            let ends = Some((quantile(&values, tail)?, quantile(&values, 1.0 - tail)?));
+            ends.filter(|_| values.len() * 2 >= n_replicates)
+        };
+        (0..pages.n_slots()).map(interval).collect()
+    }
+}
+
+/// How often every person is drawn, of as many draws as there are people.
+fn resampled(n_persons: usize, nth: usize, streams: &Streams) -> Vec<f64> {
+    let mut rng = streams.stream(Purpose::ClickModel, 0, nth as u64, 1);
+    let mut weights = vec![0.0; n_persons];
+    (0..n_persons).for_each(|_| weights[rng.random_range(0..n_persons as u32) as usize] += 1.0);
+    weights
 }
 
 /// Examination as the plain watch rates have it, attractiveness as the prior has it.

@@ -76,6 +76,13 @@ fn a_position_based_world_is_recovered() {
     // 1,333 exposures a kind: standard errors of about .015.
     close(&found, &truth, 0.06);
 
+    let intervals = PositionBased { strength: 2.0 }.intervals(&pages, 100, 0.95, &Streams::new(3));
+    for (slot, interval) in intervals.into_iter().enumerate() {
+        let (low, high) = interval.expect("an interval");
+        let ratio = fitted.relative_examination()[slot];
+        assert!(low <= ratio && ratio <= high && high - low < 0.08, "{low}..{high} around {ratio}");
+    }
+
     let told = by_slot(&pages, &StatsParams::default(), &Streams::new(3));
     let found: Vec<f64> = told.iter().map(|slot| slot.ratio.expect("a ratio")).collect();
     close(&found, &EXAMINATION.map(|look| look / EXAMINATION[0]), 0.03);
