@@ -93,7 +93,8 @@ impl Cascade {
     pub fn numbers(&self, pages: &Pages, weights: &[f64]) -> FittedCascade {
         let mut counts = Counts::new(pages);
         for page in pages.iter() {
-            let n_read = page.watched.iter().position(|&watched| watched).map_or(page.kinds.len(), |at| at + 1);
+            let n_read =
+                page.watched.iter().position(|&watched| watched).map_or(page.kinds.len(), |at| at + 1);
             counts.read(&page.kinds[..n_read], &page.watched[..n_read], weights[page.person as usize]);
         }
         let prior = Prior::around(pages, weights, self.strength);

@@ -66,6 +66,7 @@ pub fn independent(probabilities: &[f64], watched: &[bool]) -> f64 {
 pub fn first_watch(hazards: &[f64], watched: &[bool]) -> f64 {
     let first = watched.iter().position(|&watched| watched);
     let n_seen = first.map_or(watched.len(), |at| at + 1);
-    let of_first = |(at, &p): (usize, &f64)| if Some(at) == first { inside(p).ln() } else { (-inside(p)).ln_1p() };
+    let of_first =
+        |(at, &p): (usize, &f64)| if Some(at) == first { inside(p).ln() } else { (-inside(p)).ln_1p() };
     hazards[..n_seen].iter().enumerate().map(of_first).sum()
 }

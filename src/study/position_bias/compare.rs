@@ -53,7 +53,8 @@ pub fn cross_fitted(pages: &Pages, models: &[&dyn ClickModel], streams: &Streams
         let fitted: Vec<Box<dyn FittedClickModel>> = (0..N_FOLDS)
             .into_par_iter()
             .map(|fold| {
-                let weights: Vec<f64> = folds.iter().map(|&own| if own == fold { 0.0 } else { 1.0 }).collect();
+                let weights: Vec<f64> =
+                    folds.iter().map(|&own| if own == fold { 0.0 } else { 1.0 }).collect();
                 model.fit(pages, &weights)
             })
             .collect();

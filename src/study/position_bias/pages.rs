@@ -41,7 +41,11 @@ impl Pages {
         assert_eq!(page.kinds.len(), self.n_slots, "a full page");
         assert_eq!(page.watched.len(), self.n_slots, "one answer a slot");
         assert!((page.person as usize) < self.n_persons, "person {} of {}", page.person, self.n_persons);
-        assert!(page.kinds.iter().all(|&kind| (kind as usize) < self.n_kinds), "kinds below {}", self.n_kinds);
+        assert!(
+            page.kinds.iter().all(|&kind| (kind as usize) < self.n_kinds),
+            "kinds below {}",
+            self.n_kinds
+        );
         self.persons.push(page.person);
         self.kinds.extend_from_slice(page.kinds);
         self.watched.extend_from_slice(page.watched);

@@ -66,7 +66,9 @@ fn cells(pages: &Pages, weights: &[f64]) -> Vec<Cell> {
         }
     }
     let shown = counts.into_iter().enumerate().filter(|(_, (shown, _))| *shown > 0.0);
-    shown.map(|(at, (shown, watched))| Cell { kind: at / n_slots, slot: at % n_slots, shown, watched }).collect()
+    shown
+        .map(|(at, (shown, watched))| Cell { kind: at / n_slots, slot: at % n_slots, shown, watched })
+        .collect()
 }
 
 impl PositionBased {
@@ -98,7 +100,9 @@ impl PositionBased {
     ) -> Vec<Option<(f64, f64)>> {
         let fits: Vec<Vec<f64>> = (0..n_replicates)
             .into_par_iter()
-            .map(|nth| self.numbers(pages, &resampled(pages.n_persons(), nth, streams)).relative_examination())
+            .map(|nth| {
+                self.numbers(pages, &resampled(pages.n_persons(), nth, streams)).relative_examination()
+            })
             .collect();
         let interval = |slot: usize| {
             let mut values: Vec<f64> = fits.iter().map(|fit| fit[slot]).filter(|x| x.is_finite()).collect();
@@ -192,7 +196,10 @@ impl ClickModel for PositionBlind {
         }
         Box::new(FittedPositionBased {
             examination: vec![1.0; pages.n_slots()],
-            attractiveness: of_kinds.into_iter().map(|(watched, shown)| prior.share_of(watched, shown)).collect(),
+            attractiveness: of_kinds
+                .into_iter()
+                .map(|(watched, shown)| prior.share_of(watched, shown))
+                .collect(),
             n_steps: 0,
             has_converged: true,
         })

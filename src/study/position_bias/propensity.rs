@@ -34,13 +34,16 @@ pub fn by_slot(pages: &Pages, statistics: &StatsParams, streams: &Streams) -> Ve
     }
     let n = pages.len() as u64;
     // Every page fills every slot, so the ratio of watches is the ratio of rates.
-    let pairs = watched.iter().map(|slot| Pair { here: slot.clone(), first: watched[0].clone(), n }).collect();
+    let pairs =
+        watched.iter().map(|slot| Pair { here: slot.clone(), first: watched[0].clone(), n }).collect();
     ratios(pairs, n_persons, statistics, streams)
 }
 
 /// One item before one agent in one arm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sighting {
+    /// In which round: what is shown again in a later one is what was not watched before, so rounds are kept apart.
+    pub round: u32,
     /// Whose taste it met.
     pub agent: u32,
     /// What was seen.
@@ -63,7 +66,7 @@ pub fn harvested(
     sightings.sort_unstable();
     let empty = || Pair { here: vec![0.0; n_persons], first: vec![0.0; n_persons], n: 0 };
     let mut pairs: Vec<Pair> = (0..n_slots).map(|_| empty()).collect();
-    for same in sightings.chunk_by(|a, b| (a.agent, a.item) == (b.agent, b.item)) {
+    for same in sightings.chunk_by(|a, b| (a.round, a.agent, a.item) == (b.round, b.agent, b.item)) {
         let Some(first) = watch_rate(same, 0) else { continue };
         for (slot, pair) in pairs.iter_mut().enumerate() {
             if let Some(here) = watch_rate(same, slot as u32) {

@@ -115,10 +115,16 @@ fn the_model_that_is_true_wins() {
         let scores = cross_fitted(pages, &models, &Streams::new(5));
         let best = scores.iter().max_by(|a, b| a.per_page().total_cmp(&b.per_page())).expect("four");
         for other in scores.iter().filter(|score| others.contains(&score.model)) {
-            let told = advantage((best, other), |s| &s.log_likelihood, &StatsParams::default(), &Streams::new(6));
+            let told =
+                advantage((best, other), |s| &s.log_likelihood, &StatsParams::default(), &Streams::new(6));
             let (value, interval) = told.expect("finite");
             let (low, high) = interval.expect("an interval");
-            assert!(0.0 < low && low < value && value < high, "{} over {}: {low}..{high}", best.model, other.model);
+            assert!(
+                0.0 < low && low < value && value < high,
+                "{} over {}: {low}..{high}",
+                best.model,
+                other.model
+            );
         }
         (best.model, scores)
     };
@@ -139,7 +145,13 @@ fn the_model_that_is_true_wins() {
 /// P(watched) of every possible page, added up over the stories that lead to it: looks and likes slot by slot, or read
 /// from the top. A twin of the likelihoods that shares nothing with them.
 fn told_one_by_one(likes: &[f64], examination: Option<&[f64]>, going_on: &[f64], watched: &[bool]) -> f64 {
-    fn from(slot: usize, reads: bool, p: f64, world: (&[f64], Option<&[f64]>, &[f64]), watched: &[bool]) -> f64 {
+    fn from(
+        slot: usize,
+        reads: bool,
+        p: f64,
+        world: (&[f64], Option<&[f64]>, &[f64]),
+        watched: &[bool],
+    ) -> f64 {
         let (likes, examination, going_on) = world;
         if slot == likes.len() {
             return p;
@@ -185,7 +197,8 @@ fn likelihoods_are_those_of_their_stories() {
         has_converged: true,
     };
     let cascade = FittedCascade { attractiveness, going_on: GOING_ON.to_vec() };
-    let models: [(&dyn FittedClickModel, Option<&[f64]>); 2] = [(&based, Some(&EXAMINATION)), (&cascade, None)];
+    let models: [(&dyn FittedClickModel, Option<&[f64]>); 2] =
+        [(&based, Some(&EXAMINATION)), (&cascade, None)];
     for (fitted, examination) in models {
         let (mut total, mut by_slot, mut firsts) = (0.0, [0.0; N_SLOTS], [0.0; N_SLOTS + 1]);
         for page in 0..1usize << N_SLOTS {
@@ -224,7 +237,13 @@ fn ranked_pages_mislead_and_two_rankers_make_up_for_it() {
                 pages.push(Page { person, kinds: &kinds, watched: &watched });
             }
             for (slot, &item) in kinds.iter().enumerate() {
-                sightings.push(Sighting { agent: person, item, slot: slot as u32, watched: watched[slot] });
+                sightings.push(Sighting {
+                    round: 0,
+                    agent: person,
+                    item,
+                    slot: slot as u32,
+                    watched: watched[slot],
+                });
             }
         }
     }
