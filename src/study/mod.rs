@@ -6,10 +6,13 @@
 //! the report does.
 
 mod contrast;
+mod grouped;
 mod rounds;
 mod told;
 
+pub mod cold_start;
 pub mod filter_bubble;
+pub mod popularity_bias;
 pub mod position_bias;
 
 pub use told::{Axis, Cell, Chart, ChartData, Column, Edge, Finding, IntervalRow, Node, Point, Series, Told};
@@ -152,7 +155,9 @@ pub trait StudyKind: Sync {
 /// Every study, in alphabetical order.
 pub static ALL: &[&dyn StudyKind] = &[
     // One a line, so that two branches that add one each can be merged.
+    &cold_start::ColdStart,
     &filter_bubble::FilterBubble,
+    &popularity_bias::PopularityBias,
     &position_bias::PositionBias,
 ];
 
