@@ -1,18 +1,20 @@
 //! Cold start: what do recommenders make of people, and of items, that they have never met?
 //!
 //! New people have nothing in training (`split.kind = "cold_users"`), new items nobody who has them
-//! (`"cold_items"`). New people are held against known ones, page by page: an arm that takes in what was watched in the
-//! session should catch up with itself, others cannot. Pages are compared within the people who saw several, since
-//! whoever stays is no fair sample of those who came. Must not know recommenders.
+//! (`"cold_items"`). New people are held against known ones, page by page. Lists get worse from page to page as their
+//! best is used up, so whether an arm learns within the session is told against its twin: the same arm without.
+//! Must not know recommenders.
 
 use super::grouped::{Grouped, Part};
 use super::{Evidence, Finding, Study, StudyError, StudyKind, Told};
-use crate::event::{Page, Session};
+use crate::dataset::split::SplitKind;
+use crate::event::Session;
 use crate::metric::{Measure, Sample};
 use crate::scenario::params::{self, Complaint};
 use crate::study::{Axis, Chart, ChartData, Point, Series};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The kind `cold_start`.
 pub struct ColdStart;
@@ -38,12 +40,6 @@ static N_EXIT: Measure =
     Measure { name: "n_exit", unit: "pages", better: Some(true), about: "pages seen, mean over agents" };
 static SATISFACTION: Measure =
     Measure { name: "s_sat", unit: "score", better: Some(true), about: "interview score, mean over agents" };
-static CATCH_UP: Measure = Measure {
-    name: "catch_up",
-    unit: "share",
-    better: Some(true),
-    about: "watch rate on pages 2 and later less that on page 1, mean over agents who saw both",
-};
 static EXPOSURE: Measure = Measure {
     name: "exposure",
     unit: "count",
@@ -53,10 +49,14 @@ static EXPOSURE: Measure = Measure {
 static RATING: Measure =
     Measure { name: "rating", unit: "score", better: Some(true), about: "mean rating of what was watched" };
 
-/// Parameters: none yet.
+/// Parameters.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct ColdStartParams {}
+pub struct ColdStartParams {
+    /// Arms that take in what is watched in the session, each with the same arm that does not: what it gains on pages
+    /// 2 and later is told against its twin. `twins = { item_knn_learns = "item_knn" }`
+    pub twins: BTreeMap<String, String>,
+}
 
 impl StudyKind for ColdStart {
     fn name(&self) -> &'static str {
@@ -76,7 +76,7 @@ impl StudyKind for ColdStart {
     }
 }
 
-/// Who and what is new.
+/// Who and what is new: people of a split that holds people out, items of one that holds items out, else both.
 struct News {
     /// By agent.
     people: Vec<bool>,
@@ -86,9 +86,12 @@ struct News {
 
 impl News {
     fn of(evidence: &Evidence<'_>) -> Result<Self, StudyError> {
+        let kind = evidence.scenario.split.kind;
+        let (of_people, of_items) = (kind != SplitKind::ColdItems, kind != SplitKind::ColdUsers);
+        let agents = evidence.population.agents.iter();
         let news = News {
-            people: evidence.population.agents.iter().map(|agent| agent.n_train == 0).collect(),
-            items: evidence.catalogue.items.iter().map(|item| item.n_train == 0).collect(),
+            people: agents.map(|agent| of_people && agent.n_train == 0).collect(),
+            items: evidence.catalogue.items.iter().map(|item| of_items && item.n_train == 0).collect(),
         };
         if news.n_people() == 0 && news.n_items() == 0 {
             return Err(StudyError::Unanswerable {
@@ -116,15 +119,9 @@ struct OfPeople {
     p_like: Sample,
     n_exit: Sample,
     satisfaction: Sample,
-    catch_up: Sample,
+    /// On pages 2 and later.
+    later: Sample,
     pages: Vec<Sample>,
-}
-
-fn watch_rate<'a>(pages: impl Iterator<Item = &'a Page>) -> Option<f64> {
-    let slots = pages.flat_map(|page| &page.slots);
-    let (n, n_watched) =
-        slots.fold((0.0, 0.0), |(n, w), slot| (n + 1.0, w + f64::from(u8::from(slot.watched))));
-    (n > 0.0).then(|| n_watched / n)
 }
 
 impl OfPeople {
@@ -134,7 +131,7 @@ impl OfPeople {
             p_like: Sample::default(),
             n_exit: Sample::default(),
             satisfaction: Sample::default(),
-            catch_up: Sample::default(),
+            later: Sample::default(),
             pages: vec![Sample::default(); max_pages.min(N_PAGES_MAX) as usize],
         }
     }
@@ -147,18 +144,18 @@ impl OfPeople {
         if let Some(satisfaction) = session.satisfaction {
             self.satisfaction.push(agent, f64::from(satisfaction));
         }
-        let is_first = |page: &&Page| page.number == 1;
-        let first = watch_rate(session.pages.iter().filter(is_first));
-        let later = watch_rate(session.pages.iter().filter(|page| !is_first(page)));
-        if let Some((first, later)) = first.zip(later) {
-            self.catch_up.push(agent, later - first);
-        }
+        let mut later = (0.0, 0.0);
         for page in &session.pages {
             let n_watched = page.slots.iter().filter(|slot| slot.watched).count() as f64;
+            let n_shown = page.slots.len() as f64;
+            if page.number > 1 {
+                later = (later.0 + n_watched, later.1 + n_shown);
+            }
             if let Some(sample) = self.pages.get_mut(page.number as usize - 1) {
-                sample.push_ratio(agent, n_watched, page.slots.len() as f64);
+                sample.push_ratio(agent, n_watched, n_shown);
             }
         }
+        self.later.push_ratio(agent, later.0, later.1);
     }
 
     fn parts(self, group: &str) -> Vec<Part> {
@@ -168,16 +165,22 @@ impl OfPeople {
             (&P_LIKE, self.p_like),
             (&N_EXIT, self.n_exit),
             (&SATISFACTION, self.satisfaction),
-            (&CATCH_UP, self.catch_up),
         ];
         let page = |(nth, sample)| Part { group: on_page(group, nth + 1), measure: &P_VIEW, sample };
-        whole.map(part).into_iter().chain(self.pages.into_iter().enumerate().map(page)).collect()
+        let later = Part { group: later(group), measure: &P_VIEW, sample: self.later };
+        let pages = self.pages.into_iter().enumerate().map(page);
+        whole.map(part).into_iter().chain([later]).chain(pages).collect()
     }
 }
 
 /// The group on one page.
 fn on_page(group: &str, page: usize) -> String {
     format!("{group}.page{page}")
+}
+
+/// The group on pages 2 and later.
+fn later(group: &str) -> String {
+    format!("{group}.later")
 }
 
 /// What is gathered of items of one kind.
@@ -219,6 +222,10 @@ impl OfItems {
 }
 
 impl Study for ColdStartParams {
+    fn arms(&self) -> Vec<&str> {
+        self.twins.iter().flat_map(|(arm, twin)| [arm.as_str(), twin.as_str()]).collect()
+    }
+
     fn tell(&self, evidence: &Evidence<'_>) -> Result<Told, StudyError> {
         let news = News::of(evidence)?;
         let max_pages = evidence.scenario.session.max_pages;
@@ -247,7 +254,8 @@ impl Study for ColdStartParams {
             of_arm.retain(|part| !part.sample.is_empty());
             parts.push(of_arm);
         }
-        Ok(Found { evidence, grouped: Grouped::new(evidence, parts), news, max_pages }.told())
+        Ok(Found { evidence, grouped: Grouped::new(evidence, parts), news, max_pages, twins: &self.twins }
+            .told())
     }
 }
 
@@ -257,6 +265,7 @@ struct Found<'a> {
     grouped: Grouped<'a>,
     news: News,
     max_pages: u32,
+    twins: &'a BTreeMap<String, String>,
 }
 
 impl Found<'_> {
@@ -293,9 +302,8 @@ impl Found<'_> {
         let mut limits = Vec::new();
         if self.has_new_people() {
             limits.push(
-                "Rates by page are over those who saw the page; catching up is taken within people who saw several, and \
-                 these were pleased enough to stay. A list also gets worse from page to page as its best is used up: hold \
-                 an arm against itself without what it learns in the session, not against 0."
+                "Rates by page are over those who saw the page: whoever stays was pleased before. A twin is compared over \
+                 those who stayed under both."
                     .to_owned(),
             );
             limits.push(
@@ -320,20 +328,24 @@ impl Found<'_> {
     }
 
     fn of_people(&self, arm: &str) -> Option<String> {
-        let rate = |group: &str, page| self.grouped.value(arm, &P_VIEW, &on_page(group, page));
-        let (new, known) = (rate(PEOPLE[0], 1)?, rate(PEOPLE[1], 1));
-        let known = known.map_or(String::new(), |known| format!(" ({} of known ones)", known.text("share")));
-        let catch_up = self.grouped.value(arm, &CATCH_UP, PEOPLE[0])?;
-        let verdict = match (catch_up.is_shown(), catch_up.value > 0.0) {
-            (true, true) => "catches up from page to page",
-            (true, false) => "falls off from page to page",
-            (false, _) => "neither catches up nor falls off as far as can be shown",
-        };
-        let told = new.text("share");
-        Some(format!(
-            "new people watch {told} of the first page{known}; it {verdict}, {}",
-            catch_up.signed("share")
-        ))
+        let rate = |group: &str| self.grouped.value(arm, &P_VIEW, group).map(|told| told.text("share"));
+        let (new, known) = (rate(PEOPLE[0])?, rate(PEOPLE[1]));
+        let known = known.map_or(String::new(), |known| format!(", known people {known}"));
+        let gain = self.gain(arm, PEOPLE[0]).map_or(String::new(), |(twin, gain)| {
+            let verdict = match (gain.is_shown(), gain.value > 0.0) {
+                (true, true) => "it catches up within the session",
+                (true, false) => "it loses within the session",
+                (false, _) => "it does not catch up within the session as far as can be shown",
+            };
+            format!("; {verdict}: on later pages {} against {twin}", gain.signed("share"))
+        });
+        Some(format!("new people watch {new} of what they are shown{known}{gain}"))
+    }
+
+    /// What an arm gains on later pages over its twin, with the twin's name.
+    fn gain(&self, arm: &str, group: &str) -> Option<(&str, super::grouped::Told)> {
+        let twin = self.twins.get(arm)?;
+        Some((twin, self.grouped.against((arm, twin), &P_VIEW, &later(group))?))
     }
 
     fn of_items(&self, arm: &str) -> Option<String> {
@@ -353,10 +365,8 @@ impl Found<'_> {
 
     fn findings(&self, arm: &str) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let measures: [(&[&str; 2], &[&'static Measure]); 2] = [
-            (&PEOPLE, &[&P_VIEW, &P_LIKE, &N_EXIT, &SATISFACTION, &CATCH_UP]),
-            (&ITEMS, &[&EXPOSURE, &P_VIEW, &RATING]),
-        ];
+        let measures: [(&[&str; 2], &[&'static Measure]); 2] =
+            [(&PEOPLE, &[&P_VIEW, &SATISFACTION]), (&ITEMS, &[&EXPOSURE, &P_VIEW, &RATING])];
         for (groups, measures) in measures {
             for measure in measures {
                 findings.extend(self.value(arm, measure, groups[0]));
@@ -364,12 +374,23 @@ impl Found<'_> {
                 findings.extend(self.gap(arm, measure, groups));
             }
         }
+        for group in PEOPLE {
+            if let Some((twin, gain)) = self.gain(arm, group) {
+                let by = gain.signed("share");
+                let told =
+                    format!("{arm}, {}: share watched on later pages, against {twin}: {by}.", plain(group));
+                findings.push(
+                    gain.finding(format!("{arm}.p_view.{group}.later.against_twin"), "share").said(told),
+                );
+            }
+        }
         findings
     }
 
     fn value(&self, arm: &str, measure: &Measure, group: &str) -> Option<Finding> {
         let told = self.grouped.value(arm, measure, group)?;
-        let sentence = format!("{arm}, {}: {} is {}.", plain(group), spoken(measure), signed(&told, measure));
+        let sentence =
+            format!("{arm}, {}: {} is {}.", plain(group), spoken(measure), told.text(measure.unit));
         Some(told.finding(format!("{arm}.{}.{group}", measure.name), measure.unit).said(sentence))
     }
 
@@ -449,19 +470,11 @@ fn plain(group: &str) -> &'static str {
     }
 }
 
-/// A value in a sentence; of catching up with its sign.
-fn signed(told: &super::grouped::Told, measure: &Measure) -> String {
-    if measure.name == CATCH_UP.name { told.signed(measure.unit) } else { told.text(measure.unit) }
-}
-
 /// A measure's name in a sentence.
 fn spoken(measure: &Measure) -> &'static str {
     match measure.name {
         "p_view" => "share watched of what is shown",
-        "p_like" => "share liked of what is shown",
-        "n_exit" => "pages seen",
         "s_sat" => "satisfaction",
-        "catch_up" => "watch rate on later pages less that on the first",
         "exposure" => "showings of an item in a session",
         _ => "mean rating",
     }

@@ -2,6 +2,7 @@
 //! person, paired differences to the baseline, adjusted p-values), and told in one table. Shared by the studies of
 //! popularity bias and cold start. Must not know what is measured, nor who is in a group.
 
+use super::contrast::contrast;
 use super::{Axis, Cell, Chart, ChartData, Evidence, Finding, IntervalRow, StudyTable};
 use crate::metric::analyse::{ArmResult, Tables, analyse, clusters};
 use crate::metric::tables::{ComparisonRow, MetricsRow};
@@ -97,6 +98,14 @@ impl<'a> Grouped<'a> {
     pub fn against_baseline(&self, arm: &str, measure: &Measure, group: &str) -> Option<Told> {
         let row = self.comparison(arm, &name(measure, group))?;
         Some(Told { value: row.diff?, ci: row.ci_low.zip(row.ci_high), p_value: row.p_adjusted })
+    }
+
+    /// What an arm is above another in a group, paired by person.
+    pub fn against(&self, (arm, other): (&str, &str), measure: &Measure, group: &str) -> Option<Told> {
+        let (own, others) = (self.sample(arm, measure, group)?, self.sample(other, measure, group)?);
+        let (statistics, streams) = (self.evidence.statistics, &self.evidence.streams);
+        let found = contrast(&[(1.0, own), (-1.0, others)], statistics, streams)?;
+        Some(Told { value: found.value, ci: found.ci, p_value: found.p_value })
     }
 
     /// What one group is above another in an arm. People of different groups are different people: they are resampled

@@ -252,7 +252,7 @@ impl Found<'_> {
         };
         let sentences: Vec<String> =
             self.evidence.arms.iter().filter_map(|arm| sentence(&arm.name)).collect();
-        sentences.join(" ")
+        format!("{} A lift of 0 is as popular as the profiles, of 1 twice as popular.", sentences.join(" "))
     }
 
     fn findings(&self, arm: &str) -> Vec<Finding> {
@@ -270,7 +270,8 @@ impl Found<'_> {
                             .said(format!("{what} is {}.", told.text(measure.unit))),
                     );
                 }
-                let against = self.grouped.against_baseline(arm, measure, group).filter(|_| !is_baseline);
+                let is_told = !is_baseline && *group == ALL;
+                let against = self.grouped.against_baseline(arm, measure, group).filter(|_| is_told);
                 if let Some(told) = against {
                     let id = format!("{arm}.{}.{group}.against_baseline", measure.name);
                     let (by, baseline) = (told.signed(measure.unit), self.evidence.baseline());

@@ -105,7 +105,23 @@ struct Found<'a> {
     position_based: Vec<(f64, Option<(f64, f64)>)>,
     has_converged: bool,
     scores: Vec<Score>,
+    /// How much likelier a page is to the best model than to each, in nats, with its interval.
+    behind: Vec<Option<(f64, Option<(f64, f64)>)>>,
     truth: Option<Truth>,
+}
+
+/// The model that tells best what people it was not fitted on watch, of those that call no page impossible.
+fn best(scores: &[Score]) -> Option<&Score> {
+    let possible = scores.iter().filter(|score| score.n_impossible == 0);
+    possible.max_by(|a, b| a.per_page().total_cmp(&b.per_page()))
+}
+
+fn behind_best(scores: &[Score], evidence: &Evidence<'_>) -> Vec<Option<(f64, Option<(f64, f64)>)>> {
+    let behind = |score: &Score| {
+        let best = best(scores).filter(|best| best.model != score.model)?;
+        compare::advantage((best, score), |s| &s.log_likelihood, evidence.statistics, &evidence.streams)
+    };
+    scores.iter().map(behind).collect()
 }
 
 impl Study for PositionBiasParams {
@@ -124,18 +140,25 @@ impl Study for PositionBiasParams {
         let models: [&dyn ClickModel; 4] = [&based, &dependent, &cascade, &blind];
         let of_arm = |pages| propensity::by_slot(pages, statistics, streams);
         let person_of = |agent: u32| gathered.persons[agent as usize];
-        let sightings = if is_shuffled { Vec::new() } else { gathered.sightings };
         let people = (n_persons, &person_of as &dyn Fn(u32) -> u32);
+        let scores = compare::cross_fitted(pages, &models, streams);
         Found {
             evidence,
             is_shuffled,
             n_pages: pages.len(),
             by_slot: of_arm(pages),
             by_arm: gathered.by_arm.iter().map(of_arm).collect(),
-            harvested: propensity::harvested(sightings, pages.n_slots(), people, statistics, streams),
+            harvested: propensity::harvested(
+                gathered.sightings,
+                pages.n_slots(),
+                people,
+                statistics,
+                streams,
+            ),
             position_based: fitted.relative_examination().into_iter().zip(intervals).collect(),
             has_converged: fitted.has_converged,
-            scores: compare::cross_fitted(pages, &models, streams),
+            behind: behind_best(&scores, evidence),
+            scores,
             truth: truth::of(evidence.scenario, pages.n_slots()),
         }
         .told()
@@ -161,16 +184,13 @@ impl Found<'_> {
         self.by_slot.len() - 1
     }
 
-    /// The model that tells best what people it was not fitted on watch, of those that call no page impossible.
     fn best(&self) -> Option<&Score> {
-        let possible = self.scores.iter().filter(|score| score.n_impossible == 0);
-        possible.max_by(|a, b| a.per_page().total_cmp(&b.per_page()))
+        best(&self.scores)
     }
 
     /// How much better the best model is than this one, in nats a page.
     fn behind(&self, score: &Score) -> Option<(f64, Option<(f64, f64)>)> {
-        let best = self.best().filter(|best| best.model != score.model)?;
-        let pair = (best, score);
-        compare::advantage(pair, |s| &s.log_likelihood, self.evidence.statistics, &self.evidence.streams)
+        let at = self.scores.iter().position(|own| own.model == score.model)?;
+        self.behind[at]
     }
 }

@@ -7,6 +7,7 @@ use crate::event::{ExitReason, Session};
 use crate::id::{AgentId, ItemId};
 use crate::metric::analyse::clusters;
 use crate::study::{Evidence, StudyError};
+use crate::world::Presentation;
 
 /// Equal parts that likeness to a profile and popularity are cut into, for kinds by match.
 const N_MATCHES: usize = 10;
@@ -18,7 +19,7 @@ pub struct Gathered {
     pub pooled: Pages,
     /// Arm by arm, in the order of the scenario.
     pub by_arm: Vec<Pages>,
-    /// Every slot of them.
+    /// Every slot of them, where pages are ranked.
     pub sightings: Vec<Sighting>,
     /// The person behind each agent, numbered as in the pages.
     pub persons: Vec<u32>,
@@ -59,7 +60,8 @@ pub fn gather(evidence: &Evidence<'_>, by: Attractiveness) -> Result<Gathered, S
         Attractiveness::Match => N_MATCHES * N_POPULARITIES,
     };
     let persons: Vec<u32> = clusters(evidence.population).into_iter().map(|first| first.0).collect();
-    Ok(seen.told(evidence.arms.len(), &kinds, n_kinds, persons))
+    let is_ranked = evidence.scenario.session.presentation == Presentation::Ranked;
+    Ok(seen.told(evidence.arms.len(), (&kinds, n_kinds), persons, is_ranked))
 }
 
 /// The full pages as they come, one after another.
@@ -102,17 +104,23 @@ impl Seen {
         by_match.iter().zip(by_popularity).map(|(m, p)| m * N_POPULARITIES as u32 + p).collect()
     }
 
-    fn told(self, n_arms: usize, kinds: &[u32], n_kinds: usize, persons: Vec<u32>) -> Gathered {
+    fn told(
+        self,
+        n_arms: usize,
+        (kinds, n_kinds): (&[u32], usize),
+        persons: Vec<u32>,
+        keeps_sightings: bool,
+    ) -> Gathered {
         let empty = || Pages::new(self.n_slots, persons.len(), n_kinds);
         let (mut pooled, mut by_arm) = (empty(), vec![empty(); n_arms]);
-        let mut sightings = Vec::with_capacity(self.items.len());
+        let mut sightings = Vec::new();
         for (nth, &agent) in self.agents.iter().enumerate() {
             let slots = nth * self.n_slots..(nth + 1) * self.n_slots;
             let watched = &self.watched[slots.clone()];
             let page = Page { person: persons[agent.idx()], kinds: &kinds[slots.clone()], watched };
             pooled.push(page);
             by_arm[self.arms[nth]].push(page);
-            for (slot, at) in slots.enumerate() {
+            for (slot, at) in slots.enumerate().filter(|_| keeps_sightings) {
                 sightings.push(Sighting {
                     round: self.rounds[nth],
                     agent: agent.0,

@@ -109,11 +109,13 @@ impl Found<'_> {
                 findings.push(self.ratio(format!("slot{slot}.harvested"), pair, &what, slot));
             }
             let (ratio, interval) = self.position_based[slot];
-            let told = format!(
-                "{}: {}.",
-                first("Examination of", slot, " in the position-based model"),
-                self.say(ratio, interval)
-            );
+            let (what, by) = match self.is_shuffled {
+                true => ("Examination of", " in the position-based model"),
+                false => {
+                    ("What the position-based model makes of", ", taking a fall of relevance for position")
+                }
+            };
+            let told = format!("{}: {}.", first(what, slot, by), self.say(ratio, interval));
             let id = format!("slot{slot}.position_based");
             findings.push(Finding::new(id, "ratio", Some(ratio), interval).said(told));
         }

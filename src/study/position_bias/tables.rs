@@ -10,9 +10,7 @@ fn ends(interval: Option<(f64, f64)>) -> [Cell; 2] {
 
 impl Found<'_> {
     pub(super) fn tables(&self) -> Vec<StudyTable> {
-        let mut tables = vec![self.slots(), self.arms(), self.models(), self.perplexity()];
-        tables.retain(|table| !table.rows.is_empty());
-        tables
+        vec![self.slots(), self.arms(), self.models()]
     }
 
     fn slots(&self) -> StudyTable {
@@ -27,7 +25,7 @@ impl Found<'_> {
                  arms showed the same agent in both slots; truth is what the agents' parameters say."
             },
             &[
-                ("slot", ""),
+                ("slot", "text"),
                 ("watch_rate", "share"),
                 ("ratio", "ratio"),
                 ("ci_low", "ratio"),
@@ -47,7 +45,7 @@ impl Found<'_> {
             let pair = self.harvested.get(slot).filter(|_| !self.is_shuffled);
             let truth = self.truth.as_ref().map(|truth| truth.relative_examination[slot]);
             let mut row: Vec<Cell> =
-                vec![(slot as f64).into(), estimate.watch_rate.into(), estimate.ratio.into()];
+                vec![slot.to_string().into(), estimate.watch_rate.into(), estimate.ratio.into()];
             row.extend(ends(estimate.interval));
             row.push(based.into());
             row.extend(ends(of_based));
@@ -67,7 +65,7 @@ impl Found<'_> {
             "On pages in random order arms should agree, whatever they show.",
             &[
                 ("arm", "text"),
-                ("slot", ""),
+                ("slot", "text"),
                 ("pages", "count"),
                 ("watch_rate", "share"),
                 ("ratio", "ratio"),
@@ -79,7 +77,7 @@ impl Found<'_> {
             for (slot, estimate) in slots.iter().enumerate() {
                 let Propensity { watch_rate, ratio, interval, n } = *estimate;
                 let mut row: Vec<Cell> =
-                    vec![arm.name.clone().into(), (slot as f64).into(), (n as f64).into()];
+                    vec![arm.name.clone().into(), slot.to_string().into(), (n as f64).into()];
                 row.extend([watch_rate.into(), ratio.into()]);
                 row.extend(ends(interval));
                 table.push(row);
@@ -118,27 +116,12 @@ impl Found<'_> {
         table
     }
 
-    fn perplexity(&self) -> StudyTable {
-        let mut table = StudyTable::new(
-            "perplexity",
-            "Perplexity by slot",
-            "2 to the mean surprise in bits at whether the slot was watched: 1 is foresight, 2 a fair coin.",
-            &[("model", "text"), ("slot", ""), ("perplexity", "")],
-        );
-        for score in &self.scores {
-            for (slot, perplexity) in score.perplexity.iter().enumerate() {
-                table.push(vec![score.model.into(), (slot as f64).into(), (*perplexity).into()]);
-            }
-        }
-        table
-    }
-
     pub(super) fn charts(&self) -> Vec<Chart> {
         let lines = |name: &str, title: &str, help: &str, y: Axis, series: Vec<Series>| Chart {
             name: name.to_owned(),
             title: title.to_owned(),
             help: help.to_owned(),
-            data: ChartData::Lines { x: Axis::new("slot", ""), y, series },
+            data: ChartData::Lines { x: Axis::new("slot", "text"), y, series },
         };
         let perplexity = self.scores.iter().map(|score| {
             let points = score.perplexity.iter().enumerate().map(|(slot, &y)| (slot, Some(y), None));
@@ -183,7 +166,7 @@ impl Found<'_> {
         if let Some(truth) = &self.truth {
             let points =
                 truth.relative_examination.iter().enumerate().map(|(slot, &y)| (slot, Some(y), None));
-            all.push(series("truth: how often agents look", points));
+            all.push(series("truth", points));
         }
         all
     }
