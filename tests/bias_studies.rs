@@ -200,12 +200,7 @@ fn strangers_get_less_and_what_learns_in_the_session_catches_up() {
 #[test]
 fn new_items_are_shown_by_what_reads_their_text_alone() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let set = [
-        "dataset.n_users=800",
-        "dataset.n_items=600",
-        "arms.two_tower.epochs=8",
-        "statistics.n_bootstrap=200",
-    ];
+    let set = ["dataset.n_users=1200", "dataset.n_items=800", "statistics.n_bootstrap=200"];
     let told = told(&shipped("cold-items.toml", &set), &dir.path().join("run"), "cold_start");
     assert_eq!(value(&told, "item_knn.exposure.new_items"), 0.0);
     is_above(&told, "two_tower.exposure.new_items", 0.0);

@@ -307,6 +307,11 @@ impl Found<'_> {
                     .to_owned(),
             );
             limits.push(
+                "Known people are never shown what they have in training, and new people have nothing: the best-known items \
+                 are still to come for them. An arm that shows everybody the same says how much that makes."
+                    .to_owned(),
+            );
+            limits.push(
                 "New people have a taste like anybody's and are as patient: real newcomers may not be."
                     .to_owned(),
             );

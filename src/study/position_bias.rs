@@ -24,7 +24,7 @@ use crate::scenario::params::{self, Complaint};
 use crate::world::Presentation;
 use cascade::{Cascade, DependentClick};
 use click_model::ClickModel;
-use compare::Score;
+use compare::{Advantage, Score};
 use position_based::{PositionBased, PositionBlind};
 use propensity::Propensity;
 use schemars::JsonSchema;
@@ -106,7 +106,7 @@ struct Found<'a> {
     has_converged: bool,
     scores: Vec<Score>,
     /// How much likelier a page is to the best model than to each, in nats, with its interval.
-    behind: Vec<Option<(f64, Option<(f64, f64)>)>>,
+    behind: Vec<Option<Advantage>>,
     truth: Option<Truth>,
 }
 
@@ -116,7 +116,7 @@ fn best(scores: &[Score]) -> Option<&Score> {
     possible.max_by(|a, b| a.per_page().total_cmp(&b.per_page()))
 }
 
-fn behind_best(scores: &[Score], evidence: &Evidence<'_>) -> Vec<Option<(f64, Option<(f64, f64)>)>> {
+fn behind_best(scores: &[Score], evidence: &Evidence<'_>) -> Vec<Option<Advantage>> {
     let behind = |score: &Score| {
         let best = best(scores).filter(|best| best.model != score.model)?;
         compare::advantage((best, score), |s| &s.log_likelihood, evidence.statistics, &evidence.streams)
@@ -189,7 +189,7 @@ impl Found<'_> {
     }
 
     /// How much better the best model is than this one, in nats a page.
-    fn behind(&self, score: &Score) -> Option<(f64, Option<(f64, f64)>)> {
+    fn behind(&self, score: &Score) -> Option<Advantage> {
         let at = self.scores.iter().position(|own| own.model == score.model)?;
         self.behind[at]
     }

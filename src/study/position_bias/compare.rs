@@ -100,6 +100,9 @@ fn judge<'a>(
     score
 }
 
+/// A difference of log-likelihoods a page, with its interval.
+pub type Advantage = (f64, Option<(f64, f64)>);
+
 /// How much more likely a page is to the first model than to the second: the mean difference of what `of` gives,
 /// with its interval clustered by person. `None` where one of them calls a page impossible, or nobody saw any.
 pub fn advantage(
@@ -107,7 +110,7 @@ pub fn advantage(
     of: fn(&Score) -> &[f64],
     statistics: &StatsParams,
     streams: &Streams,
-) -> Option<(f64, Option<(f64, f64)>)> {
+) -> Option<Advantage> {
     let mut table = Table::new(first.n_pages.len());
     let persons: Vec<u32> = (0..first.n_pages.len() as u32).collect();
     let differences = of(first).iter().zip(of(second)).map(|(a, b)| a - b);
