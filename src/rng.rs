@@ -77,6 +77,10 @@ pub enum Purpose {
     Causes = 32,
     /// Which items an experiment on exposure raises.
     Boost = 33,
+    /// Folds and resampling of click models.
+    ClickModel = 34,
+    /// Which people a split holds out whole.
+    ColdUsers = 35,
 }
 
 /// The root of all randomness of one run.

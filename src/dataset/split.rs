@@ -25,7 +25,8 @@ pub struct SplitParams {
     /// 3 for `leave_one_out`; not for `temporal` and `published`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_interactions: Option<u32>,
-    /// Share of the items that are held out whole, 0.1 where it is not given; only for `cold_items`.
+    /// Share of the items or people that are held out whole, 0.1 where it is not given; only for `cold_items` and
+    /// `cold_users`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cold: Option<f64>,
 }
@@ -49,6 +50,9 @@ pub enum SplitKind {
     /// A random share of the items held out whole: all interactions with them are in test, whoever has them.
     /// Of every user's other interactions a random share, as with `ratio`.
     ColdItems,
+    /// A random share of the people held out whole: all their interactions are in test, so that recommenders meet
+    /// strangers. Of everybody else's a random share, as with `ratio`.
+    ColdUsers,
 }
 
 impl SplitKind {
@@ -61,7 +65,13 @@ impl SplitKind {
             SplitKind::TemporalUser => "temporal_user",
             SplitKind::Published => "published",
             SplitKind::ColdItems => "cold_items",
+            SplitKind::ColdUsers => "cold_users",
         }
+    }
+
+    /// Whether it holds a share out whole.
+    fn has_cold(self) -> bool {
+        matches!(self, SplitKind::ColdItems | SplitKind::ColdUsers)
     }
 
     fn has_fractions(self) -> bool {
@@ -88,7 +98,7 @@ impl SplitParams {
             valid: kind.has_fractions().then_some(valid.unwrap_or(0.1)),
             test: kind.has_fractions().then_some(test.unwrap_or(0.2)),
             min_interactions: kind.has_min_interactions().then_some(min_interactions.unwrap_or(min_default)),
-            cold: (kind == SplitKind::ColdItems).then_some(cold.unwrap_or(0.1)),
+            cold: kind.has_cold().then_some(cold.unwrap_or(0.1)),
         }
     }
 
@@ -112,7 +122,7 @@ impl SplitParams {
             return Err(Complaint::out_of_range(format!("{at}.test"), test, bound));
         }
         if let Some(cold) = self.cold {
-            if self.kind != SplitKind::ColdItems {
+            if !self.kind.has_cold() {
                 return Err(Complaint::out_of_range(format!("{at}.cold"), cold, absent));
             }
             if !(cold > 0.0 && cold < 1.0) {
@@ -157,7 +167,7 @@ pub fn split(dataset: &Dataset, params: &SplitParams, streams: Streams) -> Resul
             return dataset.published_split.clone().ok_or_else(|| DatasetError::BadSplit {
                 source_name: dataset.source.clone(),
                 problem: "split.kind is \"published\", but no split comes with this data; \
-                          use ratio, leave_one_out, temporal, temporal_user or cold_items"
+                          use ratio, leave_one_out, temporal, temporal_user, cold_items or cold_users"
                     .to_owned(),
             });
         }
@@ -170,6 +180,14 @@ pub fn split(dataset: &Dataset, params: &SplitParams, streams: Streams) -> Resul
                     return vec![Part::Train; n];
                 }
                 at_random(user, n, shares(n, valid, test), streams)
+            })
+        }
+        SplitKind::ColdUsers => {
+            let is_cold = cold_users(dataset, cold.unwrap_or(0.0), streams);
+            by_user(&dataset.interactions, |user, n| match is_cold[user as usize] {
+                true => vec![Part::Test; n],
+                false if n < min => vec![Part::Train; n],
+                false => at_random(user, n, shares(n, valid, test), streams),
             })
         }
         _ => by_user(&dataset.interactions, |user, n| {
@@ -213,15 +231,32 @@ fn at_random(user: u32, n: usize, sizes: (usize, usize), streams: Streams) -> Ve
     parts
 }
 
-/// Which items are held out whole: a random share of those that anybody has, at least one, and never all.
+/// Which items are held out whole, of those that anybody has.
 fn cold_items(dataset: &Dataset, share: f64, streams: Streams) -> Vec<bool> {
     let counts = dataset.all().item_counts();
-    let mut known: Vec<usize> = (0..counts.len()).filter(|&item| counts[item] > 0).collect();
-    known.shuffle(&mut streams.stream(Purpose::ColdItems, 0, 0, 0));
+    let known = (0..counts.len()).filter(|&item| counts[item] > 0).collect();
+    held_out_whole(counts.len(), known, share, Purpose::ColdItems, streams)
+}
+
+/// Which users are held out whole, of those who have anything.
+fn cold_users(dataset: &Dataset, share: f64, streams: Streams) -> Vec<bool> {
+    let known = dataset.interactions.chunk_by(|a, b| a.user == b.user).map(|own| own[0].user.idx()).collect();
+    held_out_whole(dataset.n_users(), known, share, Purpose::ColdUsers, streams)
+}
+
+/// A random share of `known` out of `0..n`: at least one, and never all.
+fn held_out_whole(
+    n: usize,
+    mut known: Vec<usize>,
+    share: f64,
+    purpose: Purpose,
+    streams: Streams,
+) -> Vec<bool> {
+    known.shuffle(&mut streams.stream(purpose, 0, 0, 0));
     let most = known.len().saturating_sub(1);
     let n_cold = ((known.len() as f64 * share).round() as usize).max(1).min(most);
-    let mut is_cold = vec![false; counts.len()];
-    known[..n_cold].iter().for_each(|&item| is_cold[item] = true);
+    let mut is_cold = vec![false; n];
+    known[..n_cold].iter().for_each(|&at| is_cold[at] = true);
     is_cold
 }
 
@@ -426,6 +461,27 @@ mod tests {
         assert_eq!(sizes(&cut), [1, 0, 0]);
     }
 
+    #[test]
+    fn cold_users_are_in_test_alone_and_the_others_are_cut_by_ratio() {
+        let data = dataset(&[0; 20].map(|_: u32| (0..10).map(|k| (k, i64::from(k))).collect()));
+        let cut = |seed| {
+            split(&data, &params("kind = \"cold_users\"\ncold = 0.25"), Streams::new(seed)).expect("a split")
+        };
+        let first = cut(1);
+        let own = |user| [&first.train, &first.valid, &first.test].map(|part| part.items_of(user).len());
+        let n_cold = (0..20).map(UserId).filter(|&user| own(user) == [0, 0, 10]).count();
+        assert_eq!(n_cold, 5);
+        assert_eq!((0..20).map(UserId).filter(|&user| own(user) == [7, 1, 2]).count(), 15);
+        assert_eq!(first, cut(1));
+        assert_ne!(first, cut(2), "the seed decides who is a stranger");
+        // Somebody is left to learn from.
+        let data = dataset(&[vec![(1, 1)]]);
+        assert_eq!(
+            sizes(&split(&data, &params("kind = \"cold_users\""), Streams::new(1)).expect("one")),
+            [1, 0, 0]
+        );
+    }
+
     proptest! {
         #[test]
         fn every_rule_cuts_into_disjoint_parts_that_make_the_whole(
@@ -438,6 +494,7 @@ mod tests {
                 SplitKind::Temporal,
                 SplitKind::TemporalUser,
                 SplitKind::ColdItems,
+                SplitKind::ColdUsers,
             ]),
             cold in 0.01..0.99f64,
         ) {
@@ -447,7 +504,7 @@ mod tests {
                 valid: fraction(valid),
                 test: fraction(test),
                 min_interactions: None,
-                cold: (kind == SplitKind::ColdItems).then_some(cold),
+                cold: kind.has_cold().then_some(cold),
             };
             prop_assert!(params.check("split").is_ok());
             let data = dataset(&histories);
@@ -457,7 +514,7 @@ mod tests {
                 for part in [&cut.train, &cut.valid, &cut.test] {
                     all.extend(part.items_of(user).iter().map(|item| (user.0, *item)));
                 }
-                let may_be_stranger = matches!(kind, SplitKind::Temporal | SplitKind::ColdItems);
+                let may_be_stranger = kind == SplitKind::Temporal || kind.has_cold();
                 prop_assert!(may_be_stranger || !cut.train.items_of(user).is_empty());
             }
             all.sort_unstable();

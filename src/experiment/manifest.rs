@@ -3,6 +3,7 @@
 use super::prepare::Prepared;
 use super::simulate::Failures;
 use crate::dataset::split::{SplitKind, SplitParams};
+use crate::id::UserId;
 use crate::llm::account::{Account, Ledger};
 use crate::recommender::without::cold_items;
 use crate::report::manifest::{ArmInfo, DatasetInfo, FailureInfo, LlmUsage, Manifest, Timing};
@@ -141,6 +142,15 @@ fn split(scenario: &Scenario, prepared: &Prepared) -> String {
         let share = cold_share.unwrap_or_default();
         told.push_str(&format!(
             "; {n_cold} items that nobody has in training (a share of {share} held out whole)"
+        ));
+    }
+    if kind == SplitKind::ColdUsers {
+        let is_cold =
+            |&user: &UserId| split.train.items_of(user).is_empty() && !split.test.items_of(user).is_empty();
+        let n_cold = (0..prepared.dataset.n_users() as u32).map(UserId).filter(is_cold).count();
+        let share = cold_share.unwrap_or_default();
+        told.push_str(&format!(
+            "; {n_cold} people with nothing in training (a share of {share} held out whole)"
         ));
     }
     told

@@ -61,7 +61,7 @@ impl ArmAnalysis {
 }
 
 /// For every agent, the first agent of the same person.
-pub(crate) fn clusters(population: &Population) -> Vec<AgentId> {
+pub fn clusters(population: &Population) -> Vec<AgentId> {
     let mut first: HashMap<&str, AgentId> = HashMap::new();
     let agents = population.agents.iter().enumerate();
     agents.map(|(k, agent)| *first.entry(&agent.persona).or_insert(AgentId(k as u32))).collect()

@@ -42,7 +42,25 @@ impl MetricKind for Exposure {
 }
 
 #[derive(Default)]
-struct Accumulator {
+struct Accumulator(Exposures);
+
+impl Metric for Accumulator {
+    fn observe(&mut self, session: &Session, setting: Setting<'_>) {
+        self.0.observe(session, setting.catalogue.items.len());
+    }
+
+    fn finish(self: Box<Self>, setting: Setting<'_>) -> Vec<Measured> {
+        let n_items = setting.catalogue.items.len();
+        let n_shown_once = self.0.counts.iter().filter(|&&count| count > 0).count();
+        let coverage = (n_items > 0).then(|| n_shown_once as f64 / n_items as f64);
+        let covered = MEASURES[0].whole(self.0.agents.len() as u64, coverage);
+        vec![covered, MEASURES[1].of(self.0.gini())]
+    }
+}
+
+/// How often every item was shown, and to whom: what the Gini index of exposure is made of.
+#[derive(Default)]
+pub struct Exposures {
     counts: Vec<u64>,
     agents: Vec<AgentId>,
     /// Where each agent's items end in `shown`.
@@ -50,9 +68,10 @@ struct Accumulator {
     shown: Vec<u32>,
 }
 
-impl Metric for Accumulator {
-    fn observe(&mut self, session: &Session, setting: Setting<'_>) {
-        self.counts.resize(setting.catalogue.items.len(), 0);
+impl Exposures {
+    /// Takes in what a session shows, of a catalogue of `n_items`.
+    pub fn observe(&mut self, session: &Session, n_items: usize) {
+        self.counts.resize(n_items, 0);
         for slot in session.slots() {
             self.counts[slot.item.idx()] += 1;
             self.shown.push(slot.item.0);
@@ -61,20 +80,10 @@ impl Metric for Accumulator {
         self.ends.push(self.shown.len());
     }
 
-    fn finish(self: Box<Self>, setting: Setting<'_>) -> Vec<Measured> {
-        let n_items = setting.catalogue.items.len();
-        let n_shown_once = self.counts.iter().filter(|&&count| count > 0).count();
-        let coverage = (n_items > 0).then(|| n_shown_once as f64 / n_items as f64);
-        let covered = MEASURES[0].whole(self.agents.len() as u64, coverage);
-        vec![covered, MEASURES[1].of(self.gini_sample())]
-    }
-}
-
-impl Accumulator {
     /// Pseudo-values of the Gini index: G plus n times the first-order effect on it of one agent's
     /// exposures. G does not change when all counts grow alike, so those effects sum to zero and
     /// the mean of the pseudo-values is G itself, while their spread gives its standard error.
-    fn gini_sample(&self) -> Sample {
+    pub fn gini(&self) -> Sample {
         let mut sample = Sample::default();
         let total: u64 = self.counts.iter().sum();
         if total == 0 {

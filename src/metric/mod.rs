@@ -4,7 +4,7 @@
 
 mod accuracy;
 pub(crate) mod calibration;
-mod exposure;
+pub mod exposure;
 mod genres;
 mod homogenisation;
 mod intra_list_distance;
@@ -104,6 +104,14 @@ pub struct AgentRecord {
     /// Shares of head, middle and tail items ([`crate::dataset::popularity`]) in the persona's training interactions;
     /// all 0 where there are none.
     pub popularity_shares: [f32; N_GROUPS],
+}
+
+impl AgentRecord {
+    /// Share of the persona's training interactions that are with items of the head in the sense of
+    /// [`groups::Group::Head`]: all that are not of the long tail.
+    pub fn head_share(&self) -> f32 {
+        self.popularity_shares[0] + self.popularity_shares[1]
+    }
 }
 
 /// A quantity that a kind of metric measures.

@@ -6,15 +6,19 @@
 //! the report does.
 
 mod contrast;
+mod grouped;
 mod rounds;
 mod told;
 
 pub mod causes;
+pub mod cold_start;
 pub mod fairness;
 pub mod feedback_loop;
 pub mod filter_bubble;
 pub mod nudges;
 pub mod off_policy;
+pub mod popularity_bias;
+pub mod position_bias;
 
 pub use told::{Axis, Cell, Chart, ChartData, Column, Edge, Finding, IntervalRow, Node, Point, Series, Told};
 pub use told::{FOLDER, StudyTable};
@@ -176,11 +180,14 @@ pub trait StudyKind: Sync {
 pub static ALL: &[&dyn StudyKind] = &[
     // One a line, so that two branches that add one each can be merged.
     &causes::Causes,
+    &cold_start::ColdStart,
     &fairness::Fairness,
     &feedback_loop::FeedbackLoop,
     &filter_bubble::FilterBubble,
     &nudges::Nudges,
     &off_policy::OffPolicy,
+    &popularity_bias::PopularityBias,
+    &position_bias::PositionBias,
 ];
 
 /// The kind of this name.

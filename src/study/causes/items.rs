@@ -157,6 +157,7 @@ mod tests {
             aligned: None,
             held_out: false,
             propensity: None,
+            advertised: None,
             watched: rating.is_some(),
             rating,
         };

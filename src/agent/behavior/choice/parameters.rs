@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 const SHIPPED: &[(&str, &str)] = &[
     ("reasoned", include_str!("../../../../agents/choice/reasoned.toml")),
     ("gpt35-movielens", include_str!("../../../../agents/choice/gpt35-movielens.toml")),
+    ("position-based", include_str!("../../../../agents/choice/position-based.toml")),
     ("human-movielens", include_str!("../../../../agents/choice/human-movielens.toml")),
 ];
 
