@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! scenario -> dataset -> split -> recommender.fit -> world <-> (page, reaction)
-//!          -> events -> metrics -> statistics -> report
+//!          -> events -> metrics -> statistics -> studies -> report
 //! ```
 //!
 //! `ARCHITECTURE.md` in the repository is the map; this crate is its territory.
@@ -39,6 +39,8 @@ pub mod event;
 pub mod metric;
 
 pub mod stats;
+
+pub mod study;
 
 pub mod report;
 

@@ -70,6 +70,7 @@ fn session(round: u32, agent: u32, luck: &mut ChaCha8Rng) -> Session {
             item: ItemId(fresh.remove(at)),
             aligned: luck.random_bool(0.5).then_some(watched),
             held_out: luck.random_bool(0.2),
+            propensity: None,
             watched,
             rating: (watched && luck.random_bool(0.9)).then(|| luck.random_range(1..=5u8)),
         }
@@ -99,8 +100,8 @@ fn events(session: &Session) -> Vec<Event> {
     let mut tell = |page, what| events.push(Event { round: session.round, agent: session.agent, page, what });
     for page in &session.pages {
         for (slot, shown) in (0..).zip(&page.slots) {
-            let Slot { item, aligned, held_out, .. } = *shown;
-            tell(page.number, What::Exposure { slot, item, score: 0.5, aligned, held_out });
+            let Slot { item, aligned, held_out, propensity, .. } = *shown;
+            tell(page.number, What::Exposure { slot, item, score: 0.5, propensity, aligned, held_out });
         }
         for (slot, shown) in (0..).zip(&page.slots).filter(|(_, shown)| shown.watched) {
             tell(page.number, What::Watch { slot, item: shown.item });

@@ -127,7 +127,17 @@ fn session(agent: u32, first_item: u32) -> Vec<Event> {
     for page in 1..=2 {
         for slot in 0..2 {
             let item = ItemId(first_item + (page - 1) * 2 + slot);
-            log(page, What::Exposure { slot, item, score: 1.0, aligned: Some(slot == 0), held_out: false });
+            log(
+                page,
+                What::Exposure {
+                    slot,
+                    item,
+                    score: 1.0,
+                    propensity: None,
+                    aligned: Some(slot == 0),
+                    held_out: false,
+                },
+            );
         }
         let item = ItemId(first_item + (page - 1) * 2);
         log(page, What::Watch { slot: 0, item });

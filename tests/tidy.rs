@@ -86,6 +86,7 @@ fn every_plugin_file_is_in_its_list_and_names_are_unique_and_sorted() {
     sorted_and_unique("backends", windtunnel::llm::ALL.iter().map(|k| k.name()).collect());
     sorted_and_unique("encoders", windtunnel::encoder::ALL.iter().map(|k| k.name()).collect());
     sorted_and_unique("metrics", windtunnel::metric::ALL.iter().map(|k| k.name()).collect());
+    sorted_and_unique("studies", windtunnel::study::ALL.iter().map(|k| k.name()).collect());
     for (trait_name, folder, n) in [
         ("RecommenderKind for", "recommender", windtunnel::recommender::ALL.len()),
         ("BehaviorKind for", "agent/behavior", windtunnel::agent::behavior::ALL.len()),
@@ -93,6 +94,7 @@ fn every_plugin_file_is_in_its_list_and_names_are_unique_and_sorted() {
         ("BackendKind for", "llm", windtunnel::llm::ALL.len()),
         ("EncoderKind for", "encoder", windtunnel::encoder::ALL.len()),
         ("MetricKind for", "metric", windtunnel::metric::ALL.len()),
+        ("StudyKind for", "study", windtunnel::study::ALL.len()),
     ] {
         let files = rust_files(&format!("src/{folder}"));
         let written: usize = files.iter().map(|path| implementations(&read(path), trait_name)).sum();

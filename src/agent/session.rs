@@ -48,6 +48,8 @@ pub struct SessionState {
     pub on_page: Vec<ItemId>,
     /// The recommender's score of each.
     pub scores: Vec<f32>,
+    /// The probability with which each was shown, where the recommender explores.
+    pub propensities: Vec<f32>,
     /// The agent's reaction to the current page.
     pub reaction: Reaction,
     /// Everything shown so far, in order.
@@ -83,6 +85,7 @@ impl SessionState {
             ranked: Ranked::default(),
             on_page: Vec::new(),
             scores: Vec::new(),
+            propensities: Vec::new(),
             reaction: Reaction::default(),
             shown: Vec::new(),
             feedback: Vec::new(),

@@ -1,7 +1,7 @@
 //! `windtunnel list`: what a scenario can name.
 
 use super::{CliError, print};
-use crate::{agent::behavior, dataset, encoder, llm, metric, recommender};
+use crate::{agent::behavior, dataset, encoder, llm, metric, recommender, study};
 use clap::{Args, ValueEnum};
 use recommender::Needs;
 
@@ -27,6 +27,8 @@ enum What {
     Encoders,
     /// Metrics
     Metrics,
+    /// Questions that a run can answer
+    Studies,
 }
 
 /// Prints the list.
@@ -44,6 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<(), CliError> {
             encoder::ALL.iter().map(|k| entry(k.name(), k.about(), &k.params_schema())).collect()
         }
         What::Metrics => metric::ALL.iter().map(|k| format!("{:24} {}\n", k.name(), k.about())).collect(),
+        What::Studies => study::ALL.iter().map(|k| entry(k.name(), k.about(), &k.params_schema())).collect(),
     };
     print(&text)
 }

@@ -9,7 +9,13 @@ use crate::id::{AgentId, ItemId};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Told<'a> {
     /// An item was shown.
-    Exposure { slot: Option<u32>, item: ItemId, aligned: Option<bool>, held_out: bool },
+    Exposure {
+        slot: Option<u32>,
+        item: ItemId,
+        aligned: Option<bool>,
+        held_out: bool,
+        propensity: Option<f32>,
+    },
     /// The item in this slot was watched.
     Watch { slot: Option<u32> },
     /// The item in this slot was rated.
@@ -45,8 +51,8 @@ pub fn sessions(events: &[Event]) -> Vec<Session> {
 
 fn told(what: &What) -> Told<'_> {
     match what {
-        &What::Exposure { slot, item, aligned, held_out, .. } => {
-            Told::Exposure { slot: Some(slot), item, aligned, held_out }
+        &What::Exposure { slot, item, aligned, held_out, propensity, .. } => {
+            Told::Exposure { slot: Some(slot), item, aligned, held_out, propensity }
         }
         &What::Watch { slot, .. } => Told::Watch { slot: Some(slot) },
         What::Rating { slot, rating, feeling, .. } => {
@@ -79,7 +85,7 @@ impl Session {
     /// Takes in what happened on a page; the error says what does not fit.
     pub(super) fn apply(&mut self, page: u32, told: Told<'_>) -> Result<(), String> {
         match told {
-            Told::Exposure { slot, item, aligned, held_out } => {
+            Told::Exposure { slot, item, aligned, held_out, propensity } => {
                 if self.pages.last().is_none_or(|p| p.number != page) {
                     self.pages.push(Page { number: page, slots: Vec::new() });
                 }
@@ -87,7 +93,7 @@ impl Session {
                 if slot != Some(slots.len() as u32) {
                     return Err(format!("exposure in slot {slot:?}, expected {}", slots.len()));
                 }
-                slots.push(Slot { item, aligned, held_out, watched: false, rating: None });
+                slots.push(Slot { item, aligned, held_out, propensity, watched: false, rating: None });
             }
             Told::Watch { slot } => self.slot_mut(page, slot)?.watched = true,
             Told::Rating { slot, rating, .. } => self.slot_mut(page, slot)?.rating = rating,
@@ -142,6 +148,7 @@ mod tests {
             slot,
             item: ItemId(item),
             score: 0.0,
+            propensity: None,
             aligned: Some(true),
             held_out: item == 8,
         };

@@ -41,6 +41,9 @@ pub enum What {
         item: ItemId,
         /// The recommender's score for it.
         score: f32,
+        /// The probability with which an exploring recommender put it at its place of the list, given what stands
+        /// above it there; `None` of those that do not explore.
+        propensity: Option<f32>,
         /// Whether the agent found that it fits its taste; `None` when it never answered.
         aligned: Option<bool>,
         /// Whether the item is in the persona's held-out interactions.
@@ -203,6 +206,8 @@ pub struct Slot {
     pub aligned: Option<bool>,
     /// Whether it is in the persona's held-out interactions.
     pub held_out: bool,
+    /// The probability with which an exploring recommender showed it, given what stands above it in its list.
+    pub propensity: Option<f32>,
     /// Whether it was watched.
     pub watched: bool,
     /// The rating 1..=5, where one was given.

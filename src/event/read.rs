@@ -161,6 +161,7 @@ struct Row<'a> {
     event: &'a StringArray,
     slot: &'a PrimitiveArray<UInt32Type>,
     item: &'a StringArray,
+    propensity: &'a PrimitiveArray<Float32Type>,
     aligned: &'a BooleanArray,
     held_out: &'a BooleanArray,
     rating: &'a PrimitiveArray<UInt8Type>,
@@ -181,6 +182,7 @@ impl<'a> Row<'a> {
             event: column("event")?.as_string_opt()?,
             slot: column("slot")?.as_primitive_opt()?,
             item: column("item")?.as_string_opt()?,
+            propensity: column("propensity")?.as_primitive_opt()?,
             aligned: column("aligned")?.as_boolean_opt()?,
             held_out: column("held_out")?.as_boolean_opt()?,
             rating: column("rating")?.as_primitive_opt()?,
@@ -263,6 +265,7 @@ fn told<'a>(columns: &Row<'a>, k: usize, kind: &str, item: Option<ItemId>) -> Re
             item,
             aligned: (!columns.aligned.is_null(k)).then(|| columns.aligned.value(k)),
             held_out: !columns.held_out.is_null(k) && columns.held_out.value(k),
+            propensity: (!columns.propensity.is_null(k)).then(|| columns.propensity.value(k)),
         },
         ("watch", _) => Told::Watch { slot },
         ("rating", _) => Told::Rating {

@@ -233,7 +233,14 @@ fn page(number: u32, page: &PageLine, ids: &DenseIds) -> Result<Page, String> {
         if slots.iter().any(|slot| slot.item == item) {
             return Err(told(format!("item {shown} is shown twice")));
         }
-        slots.push(Slot { item, aligned: Some(false), held_out: false, watched: false, rating: None });
+        slots.push(Slot {
+            item,
+            aligned: Some(false),
+            held_out: false,
+            propensity: None,
+            watched: false,
+            rating: None,
+        });
     }
     let n_slots = slots.len();
     let at = |slot: usize| match slot {

@@ -128,7 +128,14 @@ impl Gathered {
             if slots.iter().any(|slot| slot.item == item) {
                 return Err(format!("page {number}: {title:?} is shown twice"));
             }
-            slots.push(Slot { item, aligned: None, held_out: false, watched: false, rating: None });
+            slots.push(Slot {
+                item,
+                aligned: None,
+                held_out: false,
+                propensity: None,
+                watched: false,
+                rating: None,
+            });
         }
         let said = reply::read(&call.response, &shown);
         let tells_fits = said.slots.iter().any(|slot| slot.fits.is_some());

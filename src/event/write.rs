@@ -30,6 +30,7 @@ pub(super) fn schema() -> Arc<Schema> {
         optional("slot", DataType::UInt32),
         optional("item", DataType::Utf8),
         optional("score", DataType::Float32),
+        optional("propensity", DataType::Float32),
         optional("aligned", DataType::Boolean),
         optional("held_out", DataType::Boolean),
         optional("rating", DataType::UInt8),
@@ -50,6 +51,7 @@ struct Columns {
     slot: UInt32Builder,
     item: StringBuilder,
     score: Float32Builder,
+    propensity: Float32Builder,
     aligned: BooleanBuilder,
     held_out: BooleanBuilder,
     rating: UInt8Builder,
@@ -67,6 +69,7 @@ struct Cells<'a> {
     slot: Option<u32>,
     item: Option<&'a str>,
     score: Option<f32>,
+    propensity: Option<f32>,
     aligned: Option<bool>,
     held_out: Option<bool>,
     rating: Option<u8>,
@@ -85,6 +88,7 @@ impl Columns {
         self.slot.append_option(cells.slot);
         self.item.append_option(cells.item);
         self.score.append_option(cells.score);
+        self.propensity.append_option(cells.propensity);
         self.aligned.append_option(cells.aligned);
         self.held_out.append_option(cells.held_out);
         self.rating.append_option(cells.rating);
@@ -105,6 +109,7 @@ impl Columns {
             Arc::new(self.slot.finish()),
             Arc::new(self.item.finish()),
             Arc::new(self.score.finish()),
+            Arc::new(self.propensity.finish()),
             Arc::new(self.aligned.finish()),
             Arc::new(self.held_out.finish()),
             Arc::new(self.rating.finish()),
@@ -182,11 +187,12 @@ impl EventWriter {
 /// The cells of one event.
 fn cells<'a>(what: &'a What, raw: &'a dyn RawIds) -> Cells<'a> {
     match what {
-        What::Exposure { slot, item, score, aligned, held_out } => Cells {
+        What::Exposure { slot, item, score, propensity, aligned, held_out } => Cells {
             event: "exposure",
             slot: Some(*slot),
             item: Some(raw.item(*item)),
             score: Some(*score),
+            propensity: *propensity,
             aligned: *aligned,
             held_out: Some(*held_out),
             ..Cells::default()

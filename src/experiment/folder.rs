@@ -5,7 +5,7 @@ use crate::files;
 use std::path::{Path, PathBuf};
 
 /// What a run writes; `--force` removes these and nothing else.
-const OUTPUTS: [&str; 16] = [
+const OUTPUTS: [&str; 19] = [
     "manifest.json",
     "report.html",
     "sessions.csv",
@@ -19,6 +19,9 @@ const OUTPUTS: [&str; 16] = [
     "agents.csv",
     "validation.csv",
     "validation.html",
+    "study.json",
+    "studies",
+    "text_bought.csv",
     "events",
     "plots",
     // The last to go, since it tells that the folder is a run's.

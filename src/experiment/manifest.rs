@@ -60,6 +60,7 @@ pub fn of(scenario: &Scenario, prepared: &Prepared, arms: Vec<(ArmInfo, Failures
         n_threads: rayon::current_num_threads() as u32,
         arms: arms.into_iter().map(|(arm, _)| arm).collect(),
         baseline,
+        studies: scenario.studies.iter().map(|planned| planned.name.clone()).collect(),
         confidence: file.statistics.confidence,
         power: file.statistics.power,
         timings: clock.timings,

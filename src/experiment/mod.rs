@@ -13,6 +13,7 @@ pub mod prepare;
 mod pretend;
 pub mod profiles;
 mod simulate;
+mod studies;
 mod tables;
 mod text_bought;
 mod truth;
@@ -33,6 +34,7 @@ use crate::progress::Progress;
 use crate::recommender::{RecommendError, Surroundings};
 use crate::report::ReportError;
 use crate::scenario::Scenario;
+use crate::study::StudyError;
 use folder::RunFolder;
 use prepare::Prepared;
 use std::path::{Path, PathBuf};
@@ -90,6 +92,14 @@ pub enum RunError {
     /// Items or agents could not be written or read.
     #[error(transparent)]
     Subjects(#[from] SubjectsError),
+    /// A study could not be made.
+    #[error("studies.{study}")]
+    Study {
+        /// Its name in the scenario.
+        study: String,
+        /// What went wrong.
+        source: StudyError,
+    },
     /// The report could not be made.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -148,6 +158,7 @@ impl RunError {
                 | RunError::NotARun { .. }
                 | RunError::NothingObserved(_)
                 | RunError::Empty { .. }
+                | RunError::Study { source: StudyError::Unanswerable { .. }, .. }
                 | RunError::WrongBehavior { .. }
                 | RunError::Behavior(BehaviorError::BadInput(_) | BehaviorError::Record(_))
                 | RunError::Recommend {
@@ -204,7 +215,8 @@ fn stages(scenario: &Scenario, llm: &Arc<Client>, options: &RunOptions<'_>) -> R
         arms.push(simulate::arm(scenario, &prepared, arm, fitted, &folder, options, &mut clock)?);
     }
     options.progress.begin("measure", 0);
-    tables::write(scenario, &prepared, &folder)?;
+    let found = tables::write(scenario, &prepared, &folder)?;
+    studies::write(scenario, &prepared, &folder, &found)?;
     clock.lap("measure");
     options.progress.end();
     folder.write("manifest.json", manifest::of(scenario, &prepared, arms, clock).as_bytes())?;

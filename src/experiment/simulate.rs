@@ -12,7 +12,7 @@ use crate::id::{AgentId, ItemId, UserId};
 use crate::recommender::Recommender;
 use crate::report::manifest::{ArmInfo, FitInfo};
 use crate::scenario::file::MemorySwitch;
-use crate::scenario::{Arm, Scenario};
+use crate::scenario::{Arm, Feedback, Scenario};
 use crate::world::{SessionRules, Tunnel, WorldError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use std::time::Instant;
 
 /// An arm's model of the first round, and how it came about.
 pub struct Fitted {
-    recommender: Box<dyn Recommender>,
-    info: FitInfo,
+    recommender: Arc<dyn Recommender>,
+    info: Option<FitInfo>,
 }
 
 /// Fits or loads an arm for the first round.
@@ -48,8 +48,8 @@ fn fitted(
     let workshop = prepared.workshop(arms, options.checkpoints, options.progress);
     let (recommender, curve) = workshop.fit(split, arm, round)?;
     clock.lap(&format!("fit {}", arm.name));
-    let info = FitInfo { round, seconds: started.elapsed().as_secs_f64(), curve };
-    Ok(Fitted { recommender, info })
+    let info = Some(FitInfo { round, seconds: started.elapsed().as_secs_f64(), curve });
+    Ok(Fitted { recommender: recommender.into(), info })
 }
 
 /// Runs one arm, from its model of the first round on, and writes its events.
@@ -72,16 +72,15 @@ pub fn arm(
         loaded_from: arm.model.as_ref().map(|dir| dir.display().to_string()),
         fits: Vec::new(),
     };
-    let mut first = Some(first);
+    let mut model = first;
     let mut split = prepared.split.clone();
     let mut known = prepared.known.clone();
     for round in 0..scenario.file.rounds {
-        let model = match first.take() {
-            Some(model) => model,
-            None => fitted(&scenario.arms, prepared, arm, &split, round, options, clock)?,
-        };
-        info.fits.push(model.info);
-        let mut tunnel = tunnel(scenario, prepared, model.recommender.into(), known, round);
+        if round > 0 && arm.feedback == Feedback::Refit {
+            model = fitted(&scenario.arms, prepared, arm, &split, round, options, clock)?;
+        }
+        info.fits.extend(model.info.take());
+        let mut tunnel = tunnel(scenario, prepared, model.recommender.clone(), known, round);
         if let Some(behavior) = tunnel.behavior.in_arm(&arm.name) {
             tunnel.behavior = behavior;
         }

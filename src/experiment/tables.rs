@@ -17,8 +17,16 @@ use serde::Serialize;
 /// Sessions measured at once.
 const CHUNK: usize = 4096;
 
+/// What was measured.
+pub struct Found {
+    /// Every metric of every arm and round, with what each agent contributes.
+    pub results: Vec<ArmResult>,
+    /// Every arm against the baseline.
+    pub comparisons: Vec<ComparisonRow>,
+}
+
 /// Writes the three tables, what text bought, and those about the truth where the dataset knows it.
-pub fn write(scenario: &Scenario, prepared: &Prepared, folder: &RunFolder) -> Result<(), RunError> {
+pub fn write(scenario: &Scenario, prepared: &Prepared, folder: &RunFolder) -> Result<Found, RunError> {
     let setting = Setting {
         catalogue: &prepared.catalogue,
         population: &prepared.population,
@@ -46,7 +54,8 @@ pub fn write(scenario: &Scenario, prepared: &Prepared, folder: &RunFolder) -> Re
     let found = analyse(&results, &scenario.file.statistics, &prepared.streams);
     write_table(folder, "sessions.csv", &rows, &SessionRow::HEADER)?;
     write_table(folder, "metrics.csv", &found.metrics, &MetricsRow::HEADER)?;
-    write_table(folder, "comparisons.csv", &found.comparisons, &ComparisonRow::HEADER)
+    write_table(folder, "comparisons.csv", &found.comparisons, &ComparisonRow::HEADER)?;
+    Ok(Found { results, comparisons: found.comparisons })
 }
 
 /// Measures one arm; `observe` sees its sessions too.

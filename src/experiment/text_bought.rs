@@ -81,6 +81,7 @@ mod tests {
     use crate::recommender::without::ColdRule;
     use crate::recommender::{About, ColdItems, FitContext, RecommendError, Recommender, RecommenderKind};
     use crate::recommender::{Surroundings, Trainer, Training};
+    use crate::scenario::Feedback;
     use crate::scenario::params::Complaint;
     use std::path::Path;
 
@@ -133,6 +134,7 @@ mod tests {
             trainer: Box::new(Nothing),
             model: None,
             cold_items: ColdRule::default(),
+            feedback: Feedback::default(),
         }
     }
 

@@ -161,6 +161,7 @@ mod tests {
                     item: ItemId(item),
                     aligned: None,
                     held_out: false,
+                    propensity: None,
                     watched: nth.is_some(),
                     rating: nth.and_then(|nth| ratings.get(nth)).map(|&rating| rating as u8),
                 }

@@ -53,7 +53,7 @@ fn session(agent: AgentId, luck: &mut ChaCha8Rng) -> Session {
         let item = ItemId(fresh.swap_remove(luck.random_range(0..fresh.len())));
         let watched = luck.random_bool(0.5);
         let rating = (watched && luck.random_bool(0.9)).then(|| luck.random_range(1..=5u8));
-        Slot { item, aligned: None, held_out: luck.random_bool(0.3), watched, rating }
+        Slot { item, aligned: None, propensity: None, held_out: luck.random_bool(0.3), watched, rating }
     };
     let pages = (1..=n_pages)
         .map(|number| {
@@ -335,6 +335,7 @@ fn a_session_worked_out_by_hand() {
     };
     let population = Population { agents: vec![agent] };
     let slot = |item, held_out, rating: Option<u8>| Slot {
+        propensity: None,
         item: ItemId(item),
         aligned: None,
         held_out,

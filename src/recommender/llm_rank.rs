@@ -356,6 +356,8 @@ impl Fitted {
         }
         list.items.truncate(request.n);
         list.scores = reciprocal_ranks(list.items.len());
+        // Whoever drew the list drew it in another order.
+        list.propensities.clear();
         Ok(list)
     }
 

@@ -203,6 +203,16 @@ pub struct Ranked {
     pub items: Vec<ItemId>,
     /// The score of each, on the model's own scale.
     pub scores: Vec<f32>,
+    /// For recommenders that explore: the probability with which each item was put at its place, given those above
+    /// it. Empty for all others.
+    pub propensities: Vec<f32>,
+}
+
+impl Ranked {
+    /// A list that was not drawn: best first, with the score of each.
+    pub fn plain(items: Vec<ItemId>, scores: Vec<f32>) -> Self {
+        Ranked { items, scores, propensities: Vec::new() }
+    }
 }
 
 /// A fitted recommender.

@@ -126,7 +126,7 @@ impl Fitted {
             })
             .take(request.n)
             .unzip();
-        Ranked { items, scores }
+        Ranked::plain(items, scores)
     }
 }
 

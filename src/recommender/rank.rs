@@ -70,10 +70,8 @@ impl TopN {
     pub fn finish(&mut self) -> Ranked {
         keep_best(&mut self.kept, self.n);
         self.kept.sort_unstable_by(best_first);
-        let ranked = Ranked {
-            items: self.kept.iter().map(|&(_, item)| ItemId(item)).collect(),
-            scores: self.kept.iter().map(|&(score, _)| score).collect(),
-        };
+        let items = self.kept.iter().map(|&(_, item)| ItemId(item)).collect();
+        let ranked = Ranked::plain(items, self.kept.iter().map(|&(score, _)| score).collect());
         self.kept.clear();
         ranked
     }

@@ -100,7 +100,7 @@ mod tests {
                 }
                 let items = (0..6).filter(|item| request.known.binary_search(item).is_err()).take(request.n);
                 let items: Vec<ItemId> = items.map(ItemId).collect();
-                Ok(Ranked { scores: vec![0.0; items.len()], items })
+                Ok(Ranked::plain(items.clone(), vec![0.0; items.len()]))
             };
             requests.iter().map(rank).collect()
         }

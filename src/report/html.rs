@@ -6,7 +6,7 @@ use super::page::{Columns, fill, rows};
 use super::plot::{self, DataTable};
 use super::theme::ArmStyle;
 use super::verdict::verdict;
-use super::{Rendered, Report, ReportError, encodings, format, llm, text_bought, truth, voices};
+use super::{Rendered, Report, ReportError, encodings, format, llm, studies, text_bought, truth, voices};
 use minijinja::{Value, context};
 
 const TEMPLATE: &str = include_str!("assets/report.html");
@@ -24,7 +24,10 @@ pub(super) fn render(report: &Report) -> Result<Rendered, ReportError> {
         place.push(kind.name, kind.title, kind.help, plotted);
     }
     let manifest = &report.manifest;
+    let mut glyphs = std::collections::BTreeSet::new();
+    let studies = studies::sections(report, &mut plots, &mut glyphs);
     let content = context! {
+        studies,
         title => if manifest.title.is_empty() { "Windtunnel report" } else { &manifest.title },
         subtitle => subtitle(report),
         question => question(report),
@@ -55,6 +58,7 @@ pub(super) fn render(report: &Report) -> Result<Rendered, ReportError> {
         version => &manifest.version,
     };
     columns.glyphs.append(&mut of_text.glyphs);
+    columns.glyphs.append(&mut glyphs);
     let html = fill(TEMPLATE, &columns.glyphs, content)?;
     Ok(Rendered { html, plots })
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Manifest {
-    /// Version of this file's layout.
+    /// Version of the layout of the run folder; events of format 1 had no `propensity`.
     pub format: u32,
     /// Version of Windtunnel.
     pub version: String,
@@ -43,6 +43,8 @@ pub struct Manifest {
     pub arms: Vec<ArmInfo>,
     /// The arm the others are compared with.
     pub baseline: Option<String>,
+    /// The studies, by name, in the order of the scenario.
+    pub studies: Vec<String>,
     /// Coverage of the intervals; what is left of 1 is the level of the tests.
     pub confidence: f64,
     /// Power at which minimum detectable effects are told.
@@ -191,7 +193,7 @@ fn is_zero(n: &u64) -> bool {
 impl Default for Manifest {
     fn default() -> Self {
         Manifest {
-            format: 1,
+            format: 2,
             version: String::new(),
             git_revision: None,
             title: String::new(),
@@ -207,6 +209,7 @@ impl Default for Manifest {
             n_threads: 0,
             arms: Vec::new(),
             baseline: None,
+            studies: Vec::new(),
             confidence: 0.95,
             power: 0.8,
             timings: Vec::new(),

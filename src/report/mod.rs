@@ -24,6 +24,7 @@ pub mod page;
 pub mod plot;
 pub mod show;
 pub(crate) mod sketch;
+mod studies;
 pub mod svg;
 pub mod table;
 pub mod text_bought;
@@ -45,6 +46,7 @@ use crate::metric::subjects::{self, SubjectsError};
 use crate::metric::tables::{ComparisonRow, MetricsRow};
 use crate::metric::truth::{OrderRow, TruthRow};
 use crate::metric::{Catalogue, Population};
+use crate::study::Told;
 use figures::Figures;
 use manifest::Manifest;
 use std::path::{Path, PathBuf};
@@ -68,6 +70,8 @@ pub struct Report {
     pub truth_order: Vec<OrderRow>,
     /// `text_bought.csv`, likewise: empty where arms with or without text are missing.
     pub text_bought: Vec<ComparisonRow>,
+    /// What the studies told, in the order of the scenario.
+    pub studies: Vec<Told>,
     /// What the plots need of the sessions; one entry an arm, in the manifest's order.
     pub figures: Figures,
     /// Agents that are heard, by arm; empty where they have no words of their own.
@@ -215,6 +219,7 @@ impl Report {
             truth: read_rows_of_some(&run_dir.join("truth.csv"))?,
             truth_order: read_rows_of_some(&run_dir.join("truth_order.csv"))?,
             text_bought: read_rows_of_some(&run_dir.join(text_bought::FILE_NAME))?,
+            studies: studies::read(run_dir, &manifest.studies)?,
             manifest,
             figures,
             voices: Vec::new(),

@@ -221,7 +221,14 @@ fn session(kind: Kind, agent: usize, round: u32, quality: f64, arm: usize, luck:
             let watched = if is_plain { kind == Kind::Alike } else { luck.draw() < chance };
             let rating = (1.0 + 4.99 * luck.draw().powf(1.2 - quality)) as u8;
             let rating = if is_plain { 3 } else { rating.clamp(1, 5) };
-            Slot { item, aligned: Some(watched), held_out: false, watched, rating: watched.then_some(rating) }
+            Slot {
+                item,
+                aligned: Some(watched),
+                held_out: false,
+                propensity: None,
+                watched,
+                rating: watched.then_some(rating),
+            }
         });
         pages.push(Page { number, slots: slots.collect() });
         let fatigue = 0.15 * f64::from(number) + 0.2 * luck.draw();

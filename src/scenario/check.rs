@@ -6,7 +6,7 @@ use super::file::{
     WorldSection,
 };
 use super::params::{self, Complaint};
-use super::{Arm, Scenario};
+use super::{Arm, Feedback, PlannedStudy, Scenario};
 use crate::agent::behavior::{self, BehaviorPlan};
 use crate::agent::taste::{TasteEvidence, TasteSource};
 use crate::dataset::split::SplitKind;
@@ -16,8 +16,8 @@ use crate::llm::{self, BackendPlan};
 use crate::metric::evaluate::Mask;
 use crate::recommender::without::ColdRule;
 use crate::recommender::{self, ColdItems};
+use crate::study;
 use schemars::JsonSchema;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,6 +54,7 @@ pub fn check(table: &Table) -> Result<Scenario, Vec<Complaint>> {
     sink.arms_name_what_there_is(&arms, &encoders, &models);
     sink.refits(file.rounds, &arms);
     sink.cold_items(file.split.kind, &arms);
+    let studies = sink.studies(table, &mut file.studies, &arms);
     let named = table.get("arms").and_then(Value::as_table).into_iter().flat_map(Table::keys);
     sink.complaints.extend(file.statistics.complaints("statistics", named.map(String::as_str)));
     if let Some((behavior, _)) = &behavior {
@@ -72,7 +73,7 @@ pub fn check(table: &Table) -> Result<Scenario, Vec<Complaint>> {
                 budget: file.llm.budget,
                 models,
             });
-            Ok(Scenario { file, source, behavior, llm, encoders: Arc::new(encoders), arms })
+            Ok(Scenario { file, source, behavior, llm, encoders: Arc::new(encoders), arms, studies })
         }
         _ => Err(sink.complaints),
     }
@@ -91,6 +92,7 @@ fn top_level(table: &Table, sink: &mut Sink) -> ScenarioFile {
         "encoders",
         "profiles",
         "arms",
+        "studies",
         "statistics",
         "evaluation",
         "validation",
@@ -327,8 +329,12 @@ impl Sink {
 
     /// From the second round on arms are refitted; one that was fitted elsewhere cannot be.
     fn refits(&mut self, rounds: u32, arms: &[(Arm, Table)]) {
-        for (arm, _) in arms.iter().filter(|(arm, _)| rounds > 1 && arm.model.is_some()) {
-            let bound = format!("1 while arms.{} has a model: a fitted model is not refitted", arm.name);
+        let cannot = |arm: &Arm| arm.model.is_some() && arm.feedback == Feedback::Refit;
+        for (arm, _) in arms.iter().filter(|(arm, _)| rounds > 1 && cannot(arm)) {
+            let bound = format!(
+                "1 while arms.{} has a model: a fitted model is not refitted (feedback = \"frozen\" leaves it as it is)",
+                arm.name
+            );
             self.complaints.push(Complaint::out_of_range("rounds", rounds, bound));
         }
     }
@@ -369,7 +375,8 @@ impl Sink {
         };
         let mut section = section.clone();
         let model = self.model(&at, &mut section);
-        let cold_items = self.cold_rule(&at, &mut section);
+        let cold_items: Option<(ColdRule, Value)> = self.taken(&at, "cold_items", &mut section);
+        let feedback: Option<(Feedback, Value)> = self.taken(&at, "feedback", &mut section);
         let default_name = Value::String(name.to_owned());
         let by_name = recommender::kind(name).map(|_| &default_name);
         let ((kind, trainer), mut table) = self.named(&section, &at, "kind", by_name, check_recommender)?;
@@ -379,18 +386,56 @@ impl Sink {
         if let Some((_, given)) = &cold_items {
             table.insert("cold_items".to_owned(), given.clone());
         }
+        if let Some((_, given)) = &feedback {
+            table.insert("feedback".to_owned(), given.clone());
+        }
         let cold_items = cold_items.map_or(ColdRule::default(), |(rule, _)| rule);
-        Some((Arm { name: name.to_owned(), kind, trainer, model, cold_items }, table))
+        let feedback = feedback.map_or(Feedback::default(), |(feedback, _)| feedback);
+        Some((Arm { name: name.to_owned(), kind, trainer, model, cold_items, feedback }, table))
     }
 
-    /// Takes `cold_items = "…"` out of an arm: what it says, and as it stands there.
-    fn cold_rule(&mut self, at: &str, section: &mut Table) -> Option<(ColdRule, Value)> {
-        let given = section.remove("cold_items")?;
-        let rule = ColdRule::deserialize(given.clone()).map_err(|error| Complaint::WrongType {
-            path: format!("{at}.cold_items"),
+    /// Takes a key that every arm may have out of one: what it says, and as it stands there.
+    fn taken<T: DeserializeOwned>(&mut self, at: &str, key: &str, section: &mut Table) -> Option<(T, Value)> {
+        let given = section.remove(key)?;
+        let said = T::deserialize(given.clone()).map_err(|error| Complaint::WrongType {
+            path: format!("{at}.{key}"),
             problem: error.message().trim().to_owned(),
         });
-        Some((self.note(rule)?, given))
+        Some((self.note(said)?, given))
+    }
+
+    /// Checks every study of `[studies]` and writes its defaults out.
+    fn studies(&mut self, table: &Table, resolved: &mut Table, arms: &[(Arm, Table)]) -> Vec<PlannedStudy> {
+        let mut studies = Vec::new();
+        let Some(Value::Table(named)) = table.get("studies") else { return studies };
+        for (name, section) in named {
+            let at = format!("studies.{name}");
+            let fits =
+                name.len() <= 64 && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+            let Value::Table(section) = section else {
+                let problem = format!("expected a table [{at}], found {}", section.type_str());
+                self.complaints.push(Complaint::WrongType { path: at, problem });
+                continue;
+            };
+            if name.is_empty() || !fits {
+                let bound = "1 to 64 letters, digits, `_` or `-` (it names a file)";
+                self.complaints.push(Complaint::out_of_range("studies", format!("{name:?}"), bound));
+                continue;
+            }
+            let default_name = Value::String(name.clone());
+            let by_name = study::kind(name).map(|_| &default_name);
+            let Some(((kind, study), table)) = self.named(section, &at, "kind", by_name, check_study) else {
+                continue;
+            };
+            for arm in study.arms().into_iter().filter(|name| !arms.iter().any(|(arm, _)| arm.name == *name))
+            {
+                let known = arms.iter().map(|(arm, _)| arm.name.as_str());
+                self.complaints.push(Complaint::unknown_name(at.clone(), arm, known));
+            }
+            resolved.insert(name.clone(), Value::Table(table));
+            studies.push(PlannedStudy { name: name.clone(), kind, study });
+        }
+        studies
     }
 
     /// Takes `model = "DIR"` out of an arm.
@@ -427,6 +472,15 @@ fn check_backend(at: &str, name: &str, params: &Table) -> Checked<Box<dyn Backen
         Complaint::unknown_name(format!("{at}.backend"), name, llm::ALL.iter().map(|k| k.name()))
     })?;
     Ok((kind.check(at, params)?, kind.params_schema()))
+}
+
+type CheckedStudy = (&'static dyn study::StudyKind, Box<dyn study::Study>);
+
+fn check_study(at: &str, name: &str, params: &Table) -> Checked<CheckedStudy> {
+    let kind = study::kind(name).ok_or_else(|| {
+        Complaint::unknown_name(format!("{at}.kind"), name, study::ALL.iter().map(|k| k.name()))
+    })?;
+    Ok(((kind, kind.check(at, params)?), kind.params_schema()))
 }
 
 type CheckedKind = (&'static dyn recommender::RecommenderKind, Box<dyn recommender::Trainer>);

@@ -52,6 +52,10 @@ pub struct ScenarioFile {
     /// The recommenders under test, by name: `kind` and that recommender's hyper-parameters.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub arms: Table,
+    /// The questions that the run shall answer, by name: `kind` (the name, where it is that of a kind) and that study's
+    /// parameters.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub studies: Table,
     /// Intervals, tests and corrections.
     pub statistics: StatsParams,
     /// What `windtunnel evaluate` measures.
@@ -79,6 +83,7 @@ impl Default for ScenarioFile {
             encoders: Table::new(),
             profiles: ProfilesSection::default(),
             arms: Table::new(),
+            studies: Table::new(),
             statistics: StatsParams::default(),
             evaluation: EvaluationSection::default(),
             validation: ValidationParams::default(),

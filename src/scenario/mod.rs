@@ -17,8 +17,10 @@ use crate::encoder::library::EncoderSpec;
 use crate::llm::plan::LlmPlan;
 use crate::recommender::without::ColdRule;
 use crate::recommender::{RecommenderKind, Trainer};
+use crate::study::{Study, StudyKind};
 pub use file::ScenarioFile;
 use params::Complaint;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,6 +38,29 @@ pub struct Scenario {
     pub encoders: Arc<Vec<EncoderSpec>>,
     /// The recommenders under test, in the order of the file.
     pub arms: Vec<Arm>,
+    /// The questions that the run shall answer, in the order of the file.
+    pub studies: Vec<PlannedStudy>,
+}
+
+/// A question that the run shall answer.
+pub struct PlannedStudy {
+    /// Its name in the scenario and in every output.
+    pub name: String,
+    /// Its kind.
+    pub kind: &'static dyn StudyKind,
+    /// With its checked parameters.
+    pub study: Box<dyn Study>,
+}
+
+/// Whether an arm learns from its own agents: `feedback` of `[arms.NAME]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Feedback {
+    /// It is refitted in every round on what its own agents did.
+    #[default]
+    Refit,
+    /// It stays as it was fitted first: the control without feedback. What its agents watched is still not shown again.
+    Frozen,
 }
 
 /// One recommender under test.
@@ -50,6 +75,8 @@ pub struct Arm {
     pub model: Option<PathBuf>,
     /// What it makes of items that nobody has in training.
     pub cold_items: ColdRule,
+    /// Whether it learns from its own agents, from round to round.
+    pub feedback: Feedback,
 }
 
 /// Why a scenario cannot be run.

@@ -181,7 +181,14 @@ mod tests {
         let slot = |k: usize| {
             let watched = k < n_watched;
             let rating = watched.then_some(4);
-            Slot { item: ItemId(k as u32), aligned: Some(true), held_out: false, watched, rating }
+            Slot {
+                item: ItemId(k as u32),
+                aligned: Some(true),
+                held_out: false,
+                propensity: None,
+                watched,
+                rating,
+            }
         };
         let pages = vec![Page { number: 1, slots: (0..4).map(slot).collect() }];
         let (exit, satisfaction) = (Some(ExitReason::Left), Some(1 + n_watched as u8));

@@ -97,6 +97,7 @@ pub(super) fn turn_page(mut agents: Query<&mut SessionState, With<Browsing>>) {
             session.page += 1;
             session.on_page.clear();
             session.scores.clear();
+            session.propensities.clear();
         }
     }
 }
@@ -172,6 +173,7 @@ pub(super) fn present(tunnel: Res<Tunnel>, mut agents: Query<Everything<'static>
         let session = &mut **session;
         session.on_page.extend(order.iter().map(|&k| session.ranked.items[k]));
         session.scores.extend(order.iter().map(|&k| session.ranked.scores[k]));
+        session.propensities.extend(order.iter().filter_map(|&k| session.ranked.propensities.get(k)));
         assert_page(&tunnel, profile.user, session);
     }
 }
@@ -263,6 +265,7 @@ fn log_exposures(tunnel: &Tunnel, profile: &Profile, session: &mut SessionState)
             slot: slot as u32,
             item,
             score: session.scores[slot],
+            propensity: session.propensities.get(slot).copied(),
             aligned: session.reaction.slots[slot].aligned,
             held_out: held_out.binary_search(&item.0).is_ok(),
         };

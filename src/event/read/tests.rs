@@ -25,7 +25,14 @@ fn names(n: usize) -> (Names, DenseIds) {
 }
 
 fn shown(slot: u32) -> What {
-    What::Exposure { slot, item: ItemId(0), score: 0.5, aligned: Some(true), held_out: false }
+    What::Exposure {
+        slot,
+        item: ItemId(0),
+        score: 0.5,
+        propensity: Some(0.25),
+        aligned: Some(true),
+        held_out: false,
+    }
 }
 
 fn write(path: &Path, events: &[Event], raw: &Names) {

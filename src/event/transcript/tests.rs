@@ -62,6 +62,7 @@ fn calls_become_sessions() {
         item: ItemId(item),
         aligned,
         held_out: false,
+        propensity: None,
         watched: rating.is_some(),
         rating,
     };

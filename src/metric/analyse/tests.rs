@@ -191,6 +191,7 @@ fn sessions_become_values_by_round() {
             item: ItemId(place),
             aligned: None,
             held_out: false,
+            propensity: None,
             watched: place < n_watched,
             rating: (place < n_watched).then_some(4),
         };

@@ -25,10 +25,8 @@ impl Recommender for Vectors {
             scored.retain(|(_, item)| request.known.binary_search(item).is_err());
             scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
             scored.truncate(request.n);
-            Ranked {
-                items: scored.iter().map(|(_, item)| ItemId(*item)).collect(),
-                scores: scored.iter().map(|(score, _)| *score).collect(),
-            }
+            let items = scored.iter().map(|(_, item)| ItemId(*item)).collect();
+            Ranked::plain(items, scored.iter().map(|(score, _)| *score).collect())
         };
         Ok(requests.iter().map(rank).collect())
     }

@@ -34,6 +34,7 @@ fn session(agent: u32, items: &[u32], satisfaction: u8) -> Session {
         item: ItemId(item),
         aligned: None,
         held_out: false,
+        propensity: None,
         watched: true,
         rating: Some(if satisfaction > 5 { 5 } else { 3 }),
     };

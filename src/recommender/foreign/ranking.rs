@@ -130,13 +130,11 @@ impl Fitted {
         let (items, scores) = self.lists.of(request.user.idx());
         let places: Vec<usize> =
             (0..items.len()).filter(|&at| may_rank(&items[at])).take(request.n).collect();
-        let mut ranked = Ranked {
-            items: places.iter().map(|&at| ItemId(items[at])).collect(),
-            scores: match scores {
-                Some(scores) => places.iter().map(|&at| scores[at]).collect(),
-                None => reciprocal_ranks(places.len()),
-            },
+        let own_scores = match scores {
+            Some(scores) => places.iter().map(|&at| scores[at]).collect(),
+            None => reciprocal_ranks(places.len()),
         };
+        let mut ranked = Ranked::plain(places.iter().map(|&at| ItemId(items[at])).collect(), own_scores);
         if ranked.items.len() == request.n {
             return Ok(ranked);
         }

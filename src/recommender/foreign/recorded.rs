@@ -169,7 +169,8 @@ impl Fitted {
         }
         let left = items.iter().map(|&item| ItemId(item)).filter(|item| !request.shown.contains(item));
         let items: Vec<ItemId> = left.take(request.n).collect();
-        Ok(Ranked { scores: reciprocal_ranks(items.len()), items })
+        let scores = reciprocal_ranks(items.len());
+        Ok(Ranked::plain(items, scores))
     }
 }
 

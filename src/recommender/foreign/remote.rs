@@ -306,7 +306,8 @@ impl Remote {
         if items.len() != n {
             return Err(format!("list has {} items, expected {n}", items.len()));
         }
-        Ok(Ranked { scores: reciprocal_ranks(items.len()), items })
+        let scores = reciprocal_ranks(items.len());
+        Ok(Ranked::plain(items, scores))
     }
 }
 

@@ -37,7 +37,7 @@ fn population() -> Population {
 
 fn slot(item: u32, aligned: Option<bool>, rating: Option<u8>) -> Slot {
     let (item, watched) = (ItemId(item), rating.is_some());
-    Slot { item, aligned, held_out: item.0 == 2, watched, rating }
+    Slot { item, aligned, held_out: item.0 == 2, propensity: None, watched, rating }
 }
 
 fn words(page: u32, about: About, text: &str) -> Words {

@@ -11,6 +11,7 @@ mod forest;
 mod genres;
 mod lorenz;
 mod pages;
+pub(crate) mod study;
 mod text_bought;
 mod tiers;
 

@@ -64,6 +64,7 @@ fn voice(
                 item: ItemId(((number - 1) * 4 + slot) * (1 + nth + arm as u32)),
                 aligned: Some(watched || slot == 1),
                 held_out: slot == 2,
+                propensity: None,
                 watched,
                 rating: watched.then_some(1 + ((nth + slot) % 5) as u8),
             }

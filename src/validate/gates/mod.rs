@@ -20,7 +20,7 @@ use crate::progress::Progress;
 use crate::recommender::without::ColdRule;
 use crate::recommender::{self, Recommender};
 use crate::report::estimate::{Estimate, Mean};
-use crate::scenario::Arm;
+use crate::scenario::{Arm, Feedback};
 use probe::Probes;
 use std::path::Path;
 use std::sync::Arc;
@@ -119,7 +119,14 @@ impl Arms {
 fn plain(name: &str) -> Arm {
     let kind = recommender::kind(name).expect("a recommender that is always there");
     let trainer = kind.check(name, &toml::Table::new()).expect("its defaults are valid");
-    Arm { name: name.to_owned(), kind, trainer, model: None, cold_items: ColdRule::AsScored }
+    Arm {
+        name: name.to_owned(),
+        kind,
+        trainer,
+        model: None,
+        cold_items: ColdRule::AsScored,
+        feedback: Feedback::default(),
+    }
 }
 
 /// The second minus the first, person by person, over those who have both.

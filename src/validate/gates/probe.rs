@@ -108,7 +108,7 @@ fn by_liking(prepared: &Prepared, user: UserId) -> Vec<(ItemId, f32)> {
 
 fn ranked(list: impl Iterator<Item = (ItemId, f32)>) -> Ranked {
     let (items, scores) = list.unzip();
-    Ranked { items, scores }
+    Ranked::plain(items, scores)
 }
 
 /// Pages whose first slots, so many quarters of them, hold the best and whose others hold what they
