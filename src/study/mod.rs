@@ -10,6 +10,7 @@ mod rounds;
 mod told;
 
 pub mod filter_bubble;
+pub mod verdict;
 
 pub use told::{Axis, Cell, Chart, ChartData, Column, Edge, Finding, IntervalRow, Node, Point, Series, Told};
 pub use told::{FOLDER, StudyTable};
@@ -152,6 +153,7 @@ pub trait StudyKind: Sync {
 pub static ALL: &[&dyn StudyKind] = &[
     // One a line, so that two branches that add one each can be merged.
     &filter_bubble::FilterBubble,
+    &verdict::Verdict,
 ];
 
 /// The kind of this name.
