@@ -110,7 +110,7 @@ pub fn bootstrap_interval(
 pub fn minimum_detectable_effect(left: (u64, f64), right: (u64, f64), alpha: f64, power: f64) -> Option<f64> {
     let ((n_left, sd_left), (n_right, sd_right)) = (left, right);
     let is_possible = n_left >= 2 && n_right >= 2 && sd_left.is_finite() && sd_right.is_finite();
-    if !is_possible || !(alpha > 0.0 && alpha < power && power < 1.0) {
+    if !(is_possible && alpha > 0.0 && alpha < power && power < 1.0) {
         return None;
     }
     let part = |n: u64, sd: f64| (sd * sd / n as f64, n as f64 - 1.0);

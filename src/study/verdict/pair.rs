@@ -136,6 +136,24 @@ impl Pair {
     }
 }
 
+/// The spreads of what one person adds, by design, from outcomes of the same people in both arms and their covariates.
+pub fn spreads(left: &[f64], right: &[f64], columns: &[Vec<f64>]) -> impl Fn(Design) -> Option<f64> + use<> {
+    let differences: Vec<f64> = right.iter().zip(left).map(|(right, left)| right - left).collect();
+    let arm = |outcomes| cuped::Arm { outcomes, covariates: columns };
+    let root = (left.len() as f64).sqrt();
+    let unpaired = unpaired::difference(left, right).map(|found| found.std_error * root);
+    let adjusted = cuped::unpaired(arm(left), arm(right), Slopes::Common);
+    let adjusted = adjusted.map(|found| found.estimate.std_error * root);
+    let paired = crate::stats::summary::std_dev(&differences);
+    let of_these = cuped::paired(&differences, columns, None).map(|found| found.estimate.std_error * root);
+    move |design| match design {
+        Design::Unpaired => unpaired,
+        Design::Adjusted => adjusted,
+        Design::Paired => paired,
+        Design::PairedAdjusted => of_these,
+    }
+}
+
 /// The smallest true difference that `n` people (in each arm) find where one person adds this spread.
 pub fn detectable(design: Design, spread: f64, n: u64, alpha: f64, power: f64) -> Option<f64> {
     match design {
