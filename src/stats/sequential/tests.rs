@@ -50,6 +50,9 @@ fn found_by_plug_in(values: impl Iterator<Item = f64>, monitoring: Monitoring) -
     let mut running = Running::default();
     values.into_iter().any(|value| {
         running.push(value);
+        if running.n < monitoring.n_min.max(2) {
+            return false;
+        }
         let n = running.n as f64;
         let variance = running.variance() / n;
         variance > 0.0
@@ -63,8 +66,8 @@ fn study_of_validity() {
     let n_trials = 2000;
     let n = 300;
     let planned = |n_min| Monitoring::planned(150, 1, ALPHA, n_min);
-    // The plug-in from the second value on is far out of bound, for normal values already (16 % of 10,000 runs to
-    // 200 values, 6 % in runs to 2,000 values that are planned for 1,000).
+    // The plug-in from the second value on is far out of bound, for normal values already (15 % of 10,000 runs to
+    // 200 values: the test below).
     let plug_in = count(n_trials, 1, |luck| found_by_plug_in((0..n).map(|_| normal(luck)), planned(0)));
     assert!(plug_in > most(n_trials), "{plug_in}");
     // The ratio of t statistics is in bound from the second value on for normal values, and after the burn-in for
@@ -125,4 +128,60 @@ fn values_without_spread_are_no_evidence() {
     let mut monitor = ProportionsMonitor::new(Monitoring::planned(40, 2, ALPHA, N_MIN_EVENTS));
     let none = Counts { successes: 0, trials: 1000 };
     assert_eq!(monitor.look(none, none).p_value, 1.0);
+}
+
+/// Draws a value of no effect.
+type Draw = fn(&mut ChaCha8Rng) -> f64;
+
+/// The table of `docs/ab-testing.md`: how often one would have stopped in 200 (2,000) values without effect, looking after
+/// each, tuned to half of them.
+#[test]
+#[ignore = "prints a table: a minute"]
+fn how_often_one_would_have_stopped() {
+    let wait: Draw = |luck| -(1.0 - luck.random::<f64>()).ln();
+    let draws: [(&str, Draw); 5] = [
+        ("normal", normal),
+        ("uniform", |luck| luck.random::<f64>() - 0.5),
+        ("difference of two events of 10 %", |luck| {
+            let mut event = || f64::from(u8::from(luck.random::<f64>() < 0.1));
+            event() - event()
+        }),
+        ("exponential", |luck| -(1.0 - luck.random::<f64>()).ln() - 1.0),
+        ("log-normal", |luck| normal(luck).exp() - 0.5f64.exp()),
+    ];
+    let n_trials = 10_000;
+    for (name, draw) in draws {
+        let mut line = format!("| {name} |");
+        for procedure in 0..4 {
+            let shares = [200u64, 2000].map(|n| {
+                let n_min = if procedure % 2 == 0 { 0 } else { N_MIN_MEAN };
+                let planned = Monitoring::planned(n / 2, 1, ALPHA, n_min);
+                let found = count(n_trials, n, |luck| {
+                    let values = (0..n).map(|_| draw(luck));
+                    if procedure < 2 { found_by_plug_in(values, planned) } else { found(values, planned) }
+                });
+                if procedure == 3 && ["normal", "uniform"].contains(&name) {
+                    assert!(found <= most(n_trials), "{name}: {found}");
+                }
+                100.0 * found as f64 / n_trials as f64
+            });
+            line.push_str(&format!(" {:.1} % ({:.1} %) |", shares[0], shares[1]));
+        }
+        eprintln!("{line}");
+    }
+    for (name, draw) in [("log-normal", draws[4].1), ("exponential", wait)] {
+        let shares = [200u64, 2000].map(|n| {
+            let found = count(n_trials, 1 + n, |luck| {
+                let mut monitor = DifferenceMonitor::new(Monitoring::planned(n / 2, 2, ALPHA, N_MIN_MEAN));
+                (0..n).any(|_| {
+                    monitor.push_left(draw(luck));
+                    monitor.push_right(draw(luck));
+                    monitor.look().excludes_zero()
+                })
+            });
+            assert!(found <= most(n_trials), "two arms, {name}: {found}");
+            100.0 * found as f64 / n_trials as f64
+        });
+        eprintln!("| two arms, {name} | {:.1} % ({:.1} %) |", shares[0], shares[1]);
+    }
 }
