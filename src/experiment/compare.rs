@@ -137,10 +137,8 @@ fn reasons(a: &ReadRun, b: &ReadRun) -> Vec<String> {
     let hash = |run: &ReadRun| run.manifest.dataset.hash.chars().take(16).collect::<String>();
     differ("the dataset (its hash)", hash(a), hash(b));
     differ("rounds", a.scenario.rounds.to_string(), b.scenario.rounds.to_string());
-    let section = |run: &ReadRun, name: &str| {
-        let whole = Value::try_from(&run.scenario).ok();
-        whole.and_then(|whole| whole.get(name).cloned()).unwrap_or(Value::Table(toml::Table::new()))
-    };
+    let section =
+        |run: &ReadRun, name: &str| run.table.get(name).cloned().unwrap_or(Value::Table(toml::Table::new()));
     let mut sections = vec!["split", "population", "session", "behavior"];
     let thinks = |run: &ReadRun| run.scenario.behavior.get("kind").and_then(Value::as_str) == Some("llm");
     if thinks(a) || thinks(b) {

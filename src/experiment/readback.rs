@@ -22,6 +22,8 @@ pub struct ReadRun {
     pub manifest: Manifest,
     /// `scenario.toml`.
     pub scenario: ScenarioFile,
+    /// The same, key by key.
+    pub table: toml::Table,
     /// `items.csv` and `agents.csv`.
     subjects: Subjects,
 }
@@ -38,12 +40,14 @@ impl ReadRun {
         let manifest =
             Manifest::from_json(&text).map_err(|source| ReportError::BadManifest { path, source })?;
         let (path, text) = read("scenario.toml")?;
-        let scenario = toml::from_str(&text).map_err(|error| ReportError::Incomplete {
-            path,
+        let bad = |error: toml::de::Error| ReportError::Incomplete {
+            path: path.clone(),
             problem: format!("is not a scenario of this version: {}", error.message()),
-        })?;
+        };
+        let table: toml::Table = toml::from_str(&text).map_err(bad)?;
+        let scenario: ScenarioFile = toml::from_str(&text).map_err(bad)?;
         let subjects = Subjects::read(dir, &manifest)?;
-        Ok(ReadRun { dir: dir.to_owned(), manifest, scenario, subjects })
+        Ok(ReadRun { dir: dir.to_owned(), manifest, scenario, table, subjects })
     }
 
     /// The agents.
