@@ -150,7 +150,7 @@ fn runs_are_compared_or_refused_with_every_reason() {
     assert!(out.join("comparison.json").is_file());
     // Other luck: as if people were different.
     let told = stdout(&mut compare("a", "luck", &["--baseline", "A:item_knn", "--arm", "B:mf"]));
-    assert!(told.contains("The seeds differ (42 and 43)") && !told.contains("paired "), "{told}");
+    assert!(told.contains("The seeds differ (42 and 43)") && !told.contains("  paired "), "{told}");
     assert!(told.contains("A:item_knn") && told.contains("B:mf") && told.contains("cuped"), "{told}");
     // Another experiment.
     let assert = compare("a", "other", &[]).assert().code(2);

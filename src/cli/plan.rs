@@ -107,7 +107,7 @@ fn text(plan: &Plan, question: &Question) -> String {
 }
 
 fn of_arm(arm: &Planned, plan: &Plan, question: &Question, unit: &str) -> String {
-    let confidence = format::percent(1.0 - plan.alpha);
+    let confidence = format!("{}\u{202f}%", format::plain(100.0 * (1.0 - plan.alpha)));
     let mut text = format!(
         "\n{} ({}) against {} ({})",
         arm.arm,

@@ -97,9 +97,12 @@ pub fn unpaired(left: Arm<'_>, right: Arm<'_>, slopes: Slopes) -> Option<Adjuste
     };
     let (of_left, of_right) = fit.residuals.split_at(n_left);
     let degrees = satterthwaite(part(of_left), part(of_right));
+    let std_error = design.variance_hc2(1, &fit).sqrt();
+    // Covariates in balance leave the difference as it is, but for rounding.
+    let is_same = (fit.coefficients[1] - unadjusted.difference).abs() <= 1e-10 * std_error;
     let estimate = Estimate {
-        difference: fit.coefficients[1],
-        std_error: design.variance_hc2(1, &fit).sqrt(),
+        difference: if is_same { unadjusted.difference } else { fit.coefficients[1] },
+        std_error,
         degrees: if degrees.is_finite() { degrees } else { (n - design.rank()) as f64 },
     };
     Some(Adjusted { estimate, unadjusted, used })
@@ -139,7 +142,7 @@ pub fn paired(differences: &[f64], covariates: &[Vec<f64>], known_means: Option<
     }
     let fit = design.fit(differences);
     let estimate = Estimate {
-        difference: fit.coefficients[0],
+        difference: if known_means.is_some() { fit.coefficients[0] } else { unadjusted.difference },
         std_error: design.variance_hc2(0, &fit).sqrt(),
         degrees: (n - design.rank()) as f64,
     };
