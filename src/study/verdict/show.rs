@@ -105,29 +105,29 @@ impl Findings<'_> {
         if let Some(lead) = self.lead() {
             answer.push_str(&format!(" {lead}"));
         }
-        let share = |design| {
-            let shares: Vec<f64> = self
-                .primary_with_baseline()
-                .filter_map(|found| found.pair.variance_reduction(design))
-                .collect();
-            let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
-            let most = shares.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            match shares.len() {
-                0 => format::UNKNOWN.to_owned(),
-                1 => format::percent(most),
-                _ => format!("{} to {}", format::percent(least), format::percent(most)),
-            }
-        };
         answer.push_str(&format!(
-            " Pairing takes away {} of the variance that a comparison of different people would have, adjustment with \
-             what was known beforehand {}.",
-            share(Design::Paired),
-            share(Design::Adjusted)
+            " Pairing saves {} of the variance that a comparison of different people has, what is known beforehand {}.",
+            self.saved(Design::Paired),
+            self.saved(Design::Adjusted)
         ));
         answer
     }
 
-    /// Whether the arm with the best value is shown to lead over the next, where there are more than two arms.
+    /// What a design saves of the variance over all arms, in whole percent: `86 to 87 %`.
+    fn saved(&self, design: Design) -> String {
+        let saved = self.primary_with_baseline().filter_map(|found| found.pair.variance_reduction(design));
+        let percent: Vec<f64> = saved.map(|share| (100.0 * share).round()).collect();
+        let least = percent.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = percent.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        match percent.as_slice() {
+            [] => format::UNKNOWN.to_owned(),
+            _ if least == most => format!("{}\u{202f}%", format::plain(most)),
+            _ => format!("{} to {}\u{202f}%", format::plain(least), format::plain(most)),
+        }
+    }
+
+    /// Whether the arm with the best value is shown to lead over the next, where neither is the baseline: else that is
+    /// said already.
     fn lead(&self) -> Option<String> {
         let of_primary = || self.compared.iter().filter(|found| found.metric == self.primary());
         let better = of_primary().next()?.better?;
@@ -141,7 +141,7 @@ impl Findings<'_> {
         }
         values.sort_by(|a, b| b.1.total_cmp(&a.1));
         let (first, second) = (values.first()?.0, values.get(1)?.0);
-        if values.len() < 3 {
+        if [first, second].contains(&self.baseline) {
             return None;
         }
         let between =
