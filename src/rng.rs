@@ -67,6 +67,8 @@ pub enum Purpose {
     Advert = 40,
     /// Which items a split holds out whole.
     ColdItems = 30,
+    /// Orders in which values are looked at, and dealings of labels under which there is nothing to find.
+    Sequential = 31,
     /// The orders in which candidates are put before a language model, and its luck.
     Rerank = 29,
     /// What exploring recommenders put at each place.

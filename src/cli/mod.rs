@@ -6,6 +6,7 @@
 mod agents;
 mod assert;
 mod calibrate;
+mod compare;
 mod completions;
 mod data;
 mod encode;
@@ -14,6 +15,7 @@ mod evaluate;
 mod fit;
 mod list;
 mod off_policy;
+mod plan;
 mod profiles;
 mod progress;
 mod report;
@@ -51,6 +53,10 @@ enum Command {
     Run(run::Arguments),
     /// Run a scenario for every cell of a grid of settings, into one table
     Sweep(sweep::Arguments),
+    /// Say how many agents a difference takes, from a simulated pilot
+    Plan(plan::Arguments),
+    /// Compare arms of two run folders, where they are of one experiment
+    Compare(compare::Arguments),
     /// Measure the arms' offline ranking accuracy against held-out interactions
     Evaluate(evaluate::Arguments),
     /// Say what a run with a language model would take, before anything is spent
@@ -146,6 +152,8 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
     match cli.command {
         Command::Run(arguments) => run::run(&arguments, &progress),
         Command::Sweep(arguments) => sweep::run(&arguments, &progress),
+        Command::Plan(arguments) => plan::run(&arguments, &progress),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments, &progress),
         Command::Estimate(arguments) => estimate::run(&arguments, &progress),
         Command::Agents(arguments) => agents::run(&arguments, &progress),
@@ -170,6 +178,23 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
 /// Where relative paths of a scenario start: the folder the command was given in.
 fn base_dir() -> Result<PathBuf, CliError> {
     std::env::current_dir().map_err(CliError::failed)
+}
+
+/// Cells under each other: the first `n_text` columns flush left, the others right.
+fn aligned(rows: &[Vec<String>], n_text: usize) -> String {
+    let n_columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |k: usize| rows.iter().filter_map(|row| row.get(k)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..n_columns).map(|k| width(k).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cell = |(k, cell): (usize, &String)| match k < n_text {
+            true => format!("{cell:<width$}", width = widths[k]),
+            false => format!("{cell:>width$}", width = widths[k]),
+        };
+        text.push_str(row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 /// Prints to stdout; a reader that has gone away is no error of ours.

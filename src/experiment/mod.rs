@@ -3,16 +3,19 @@
 //!
 //! Stages talk through the types of their modules; this is the only place that knows them all.
 
+pub mod compare;
 pub mod estimate;
 pub mod evaluate;
 pub mod fit;
 pub mod folder;
 mod manifest;
 pub mod personas;
+pub mod plan;
 mod policies;
 pub mod prepare;
 mod pretend;
 pub mod profiles;
+pub mod readback;
 mod simulate;
 mod studies;
 mod tables;

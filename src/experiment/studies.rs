@@ -64,7 +64,7 @@ fn tell(planned: &PlannedStudy, evidence: &Evidence<'_>, folder: &RunFolder) -> 
     folder.write(&format!("{FOLDER}/{}.json", planned.name), &json)
 }
 
-fn csv(table: &StudyTable) -> Vec<u8> {
+pub(super) fn csv(table: &StudyTable) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let whole = "a write to memory with a fixed number of cells";
     writer.write_record(table.columns.iter().map(|column| column.name.as_str())).expect(whole);

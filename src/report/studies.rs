@@ -73,7 +73,8 @@ fn section(
 
 /// `Filter bubble`, with the name behind it where that is another.
 fn heading(kind: &str, name: &str) -> String {
-    let mut words = kind.replace('_', " ");
+    // The report opens with a verdict of its own.
+    let mut words = if kind == "verdict" { "A/B verdict".to_owned() } else { kind.replace('_', " ") };
     if let Some(first) = words.get_mut(..1) {
         first.make_ascii_uppercase();
     }
@@ -119,5 +120,6 @@ mod tests {
         assert_eq!(found.rows[1], ["x", "–", "–", "0.500"]);
         assert_eq!(heading("filter_bubble", "filter_bubble"), "Filter bubble");
         assert_eq!(heading("off_policy", "first"), "Off policy: first");
+        assert_eq!(heading("verdict", "verdict"), "A/B verdict");
     }
 }

@@ -3,11 +3,17 @@
 
 pub mod assignment;
 pub mod bootstrap;
+pub mod cuped;
+pub mod estimate;
+pub mod least_squares;
 pub mod multiple;
 pub mod paired;
 pub mod params;
 pub mod power;
+pub mod proportions;
 pub mod rank_correlation;
+pub mod sequential;
+pub mod shrinkage;
 pub mod summary;
 pub mod unpaired;
 

@@ -21,9 +21,13 @@ pub fn minimum_detectable_effect(n: u64, std_dev: f64, alpha: f64, power: f64) -
 /// The number of pairs with this standard deviation of their differences that find a true mean
 /// difference `effect` at two-sided level `alpha` with probability `power`; `None` where no number up to 2^40 does.
 pub fn pairs_needed(effect: f64, std_dev: f64, alpha: f64, power: f64) -> Option<u64> {
-    let enough = |n: u64| {
+    smallest(|n| {
         minimum_detectable_effect(n, std_dev, alpha, power).is_some_and(|found| found <= effect.abs())
-    };
+    })
+}
+
+/// The smallest number from 2 that is enough, where every greater one is too; `None` where none up to 2^40 is.
+pub(super) fn smallest(enough: impl Fn(u64) -> bool) -> Option<u64> {
     let (mut too_few, mut needed) = (1u64, 2u64);
     while !enough(needed) {
         if needed >= 1 << 40 {
@@ -47,7 +51,7 @@ pub fn t_test_power(degrees: f64, noncentrality: f64, alpha: f64) -> Option<f64>
 /// The noncentrality at which the two-sided t-test with these degrees of freedom has this power.
 ///
 /// Power grows with noncentrality from `alpha` to 1: secant steps, kept inside a shrinking bracket.
-fn noncentrality(degrees: f64, alpha: f64, power: f64) -> Option<f64> {
+pub(super) fn noncentrality(degrees: f64, alpha: f64, power: f64) -> Option<f64> {
     let critical = critical(degrees, alpha)?;
     let excess = |noncentrality: f64| power_beyond(critical, degrees, noncentrality) - power;
     let (mut low, mut high) = (0.0, critical + Normal::standard().inverse_cdf(power));
@@ -97,7 +101,7 @@ fn power_beyond(critical: f64, degrees: f64, noncentrality: f64) -> f64 {
 /// The value that Student's t with these degrees of freedom exceeds, on either side, with probability `alpha`.
 ///
 /// Found by bisection on the distribution function, whose accuracy it then has.
-fn critical(degrees: f64, alpha: f64) -> Option<f64> {
+pub(super) fn critical(degrees: f64, alpha: f64) -> Option<f64> {
     if degrees >= DEGREES_NORMAL {
         return Some(Normal::standard().inverse_cdf(1.0 - alpha / 2.0));
     }

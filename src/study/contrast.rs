@@ -71,7 +71,7 @@ fn common_agents(terms: &[(f64, &Sample)]) -> Vec<AgentId> {
 }
 
 /// The sample without those who are not among these agents.
-fn restricted(sample: &Sample, agents: &[AgentId]) -> Sample {
+pub(super) fn restricted(sample: &Sample, agents: &[AgentId]) -> Sample {
     let at: Vec<usize> = agents.iter().filter_map(|agent| sample.agents.binary_search(agent).ok()).collect();
     let has_denominators = !sample.denominators.is_empty();
     Sample {

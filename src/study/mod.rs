@@ -19,6 +19,7 @@ pub mod nudges;
 pub mod off_policy;
 pub mod popularity_bias;
 pub mod position_bias;
+pub mod verdict;
 
 pub use told::{Axis, Cell, Chart, ChartData, Column, Edge, Finding, IntervalRow, Node, Point, Series, Told};
 pub use told::{FOLDER, StudyTable};
@@ -188,6 +189,7 @@ pub static ALL: &[&dyn StudyKind] = &[
     &off_policy::OffPolicy,
     &popularity_bias::PopularityBias,
     &position_bias::PositionBias,
+    &verdict::Verdict,
 ];
 
 /// The kind of this name.
