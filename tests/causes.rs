@@ -134,8 +134,8 @@ fn what_cannot_be_answered_is_said_in_words() {
     assert!(few.contains("there are 0 rows, expected 7 or more for 5 variables"), "{few}");
     let other = failure("other", &["studies.causes.boosted=\"mf\""]);
     assert!(other.contains("mf is a mf of nothing, expected a boost of mf"), "{other}");
-    let unknown = scenario(&["studies.causes.boosted=\"booster\""]).expect_err("refused");
+    let unknown = scenario(&["studies.causes.boosted=\"booster\""]).err().expect("refused");
     assert!(unknown.contains("booster"), "{unknown}");
-    let low = scenario(&["studies.causes.n_bootstrap=1"]).expect_err("refused");
+    let low = scenario(&["studies.causes.n_bootstrap=1"]).err().expect("refused");
     assert!(low.contains("studies.causes.n_bootstrap is 1, must be 50..=10000"), "{low}");
 }
