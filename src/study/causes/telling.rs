@@ -254,11 +254,8 @@ fn findings_of_experiment(names: &Names<'_>, measured: &Measured) -> Vec<Finding
     }
     if let Some(Effect { per_exposure: Some(next), .. }) = &measured.on_next_popularity {
         let sentence = format!(
-            "What exposure gives to popularity: {}.",
-            with_interval(
-                *next,
-                "of all people for each exposure have the item when the last round is fitted"
-            )
+            "For every time that an item is shown before the last round, {} more have it when that round is fitted.",
+            with_interval(*next, "people")
         );
         findings.push(
             Finding::new("measured.exposure.next_popularity", "", Some(next.value), Some(next.ci))
