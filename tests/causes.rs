@@ -113,6 +113,17 @@ fn what_is_found_stands_beside_what_the_experiment_measures() {
 }
 
 #[test]
+fn over_rounds_what_is_shown_becomes_popular() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let told = told(&dir.path().join("run"), &["rounds=2"]).expect("a run");
+    let next = finding(&told, "measured.exposure.next_popularity");
+    assert!(
+        next.ci_low.is_some_and(|low| low > 0.0) && next.ci_high.is_some_and(|high| high < 1.0),
+        "{next:?}"
+    );
+}
+
+#[test]
 fn without_an_experiment_the_study_says_so() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let alone = ["studies.causes={arm=\"mf\", n_bootstrap=50, prior_order=false}", "arms={mf={}}"];

@@ -139,7 +139,8 @@ pub struct Found {
 pub struct Measured {
     /// Effects of exposure, each on a variable (by its place), with the unit of the outcome.
     pub on: Vec<(usize, Effect)>,
-    /// Its effect on how many people have the item when the last round is fitted; with several rounds, of a refitted arm.
+    /// Its effect on how many people have the item when the last round is fitted, in people an exposure; with several
+    /// rounds, of arms that learn.
     pub on_next_popularity: Option<Effect>,
     /// Mean exposure of raised items without the experiment, to read its gain against.
     pub exposure_before: f64,
@@ -231,9 +232,8 @@ fn measured(
     let Some(click) = click else { return Ok(None) };
     let learns = n_rounds > 1 && evidence.arms[arm].is_refitted && evidence.arms[boosted].is_refitted;
     let next = n_rounds.saturating_sub(1);
-    let n_people = f64::from(evidence.catalogue.n_train_users.max(1));
     // Who watches an item has it in the training of the rounds to come.
-    let gained = |_: &Totals, counts: &Counts| Some(f64::from(counts.n_watched) / n_people);
+    let gained = |totals: &Totals, counts: &Counts| Some(totals.share(counts.n_watched));
     let on_next_popularity =
         if learns { run(&without.over(0..next), &with.over(0..next), &gained) } else { None };
     let raised = is_raised.iter().zip(&before.items).filter(|(is_raised, _)| **is_raised);

@@ -167,7 +167,9 @@ fn intervals(x: &Axis, reference: Option<f64>, rows: &[IntervalRow], arms: &Arms
 }
 
 /// Width and height of a node's box.
-const BOX: (f64, f64) = (84.0, 24.0);
+const BOX: (f64, f64) = (72.0, 22.0);
+/// How far the middle of an edge bends out of the way, for every layer that it skips.
+const BOW: f64 = 46.0;
 
 fn graph(nodes: &[Node], edges: &[Edge]) -> Option<Plotted> {
     let mut table = DataTable::new(3, ["from", "to", "said", "weight"]);
@@ -194,14 +196,20 @@ fn graph(nodes: &[Node], edges: &[Edge]) -> Option<Plotted> {
         let across = (WIDTH - BOX.0 - 4.0) / f64::from(layers.max(2) - 1);
         let x =
             BOX.0 / 2.0 + 2.0 + if layers == 1 { (WIDTH - BOX.0) / 2.0 } else { across * f64::from(layer) };
-        // Layers stand at different heights, so that an edge that skips one does not run through its node.
-        let shift = if layer % 2 == 0 { -14.0 } else { 14.0 };
+        // Lonely nodes stand at different heights, so that edges between neighbours have room for what is said of them.
+        let alone = if mates.len() == 1 { 0.13 * height } else { 0.0 };
+        let shift = if layer.is_multiple_of(2) { -alone } else { alone };
         (x, height * (place as f64 + 0.5) / mates.len() as f64 + shift)
     };
     let heaviest = edges.iter().map(|edge| edge.weight.abs()).fold(1e-12, f64::max);
     for edge in edges.iter().filter(is_drawn) {
         let thickness = 1.0 + 3.0 * (edge.weight.abs() / heaviest);
-        arrow(&sheet, centre(edge.from), centre(edge.to), thickness, edge);
+        let (from, to) = (centre(edge.from), centre(edge.to));
+        // An edge that skips layers goes around their nodes, on the side where it begins.
+        let n_skipped = nodes[edge.from].layer.abs_diff(nodes[edge.to].layer).saturating_sub(1);
+        let bow = f64::from(n_skipped) * BOW * if from.1 < height / 2.0 { -1.0 } else { 1.0 };
+        let control = ((from.0 + to.0) / 2.0, (from.1 + to.1) / 2.0 + bow);
+        arrow(&sheet, [from, control, to], thickness, edge);
     }
     for (at, node) in nodes.iter().enumerate() {
         let (x, y) = centre(at);
@@ -212,34 +220,44 @@ fn graph(nodes: &[Node], edges: &[Edge]) -> Option<Plotted> {
     Some(Plotted { drawing: sheet.finish(), table })
 }
 
-/// An edge from box to box, its label beside its middle.
-fn arrow(sheet: &Sheet, from: (f64, f64), to: (f64, f64), thickness: f64, edge: &Edge) {
-    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
-    let length = (dx * dx + dy * dy).sqrt().max(1e-9);
-    let (ux, uy) = (dx / length, dy / length);
+/// An edge from box to box by way of a control point (a quadratic Bézier curve), its label beside its middle.
+fn arrow(sheet: &Sheet, [from, control, to]: [(f64, f64); 3], thickness: f64, edge: &Edge) {
+    let unit = |a: (f64, f64), b: (f64, f64)| {
+        let (dx, dy) = (b.0 - a.0, b.1 - a.1);
+        let length = (dx * dx + dy * dy).sqrt().max(1e-9);
+        (dx / length, dy / length)
+    };
     // From border to border of the boxes.
-    let inset = |ux: f64, uy: f64| {
+    let inset = |(ux, uy): (f64, f64)| {
         let along_x = if ux.abs() > 1e-9 { BOX.0 / 2.0 / ux.abs() } else { f64::INFINITY };
         let along_y = if uy.abs() > 1e-9 { BOX.1 / 2.0 / uy.abs() } else { f64::INFINITY };
         along_x.min(along_y) + 2.0
     };
-    let cut = inset(ux, uy);
-    let (a, b) = ((from.0 + ux * cut, from.1 + uy * cut), (to.0 - ux * cut, to.1 - uy * cut));
-    let neck = (b.0 - ux * 8.0, b.1 - uy * 8.0);
+    let (out, into) = (unit(from, control), unit(control, to));
+    let a = (from.0 + out.0 * inset(out), from.1 + out.1 * inset(out));
+    let b = (to.0 - into.0 * inset(into), to.1 - into.1 * inset(into));
+    let neck = (b.0 - into.0 * 8.0, b.1 - into.1 * 8.0);
+    let at = |t: f64| {
+        let blend = |a: f64, c: f64, b: f64| (1.0 - t) * (1.0 - t) * a + 2.0 * t * (1.0 - t) * c + t * t * b;
+        (blend(a.0, control.0, neck.0), blend(a.1, control.1, neck.1))
+    };
+    let curve: Vec<(f64, f64)> = (0..=24).map(|step| at(f64::from(step) / 24.0)).collect();
     let color = arm_styles(2, None)[usize::from(edge.weight < 0.0)].color;
     if edge.is_open {
-        sheet.dashed(&[a, neck], color, thickness, 4.0, 3.0);
+        sheet.dashed(&curve, color, thickness, 4.0, 3.0);
     } else {
-        sheet.line(&[a, neck], color, thickness);
+        sheet.line(&curve, color, thickness);
     }
-    let wing = 3.5 + thickness / 2.0;
+    let (wing, (ux, uy)) = (3.5 + thickness / 2.0, into);
     sheet.polygon(
         &[b, (neck.0 - uy * wing, neck.1 + ux * wing), (neck.0 + uy * wing, neck.1 - ux * wing)],
         color,
         1.0,
     );
-    let middle = (0.45 * a.0 + 0.55 * b.0 - uy * 9.0, 0.45 * a.1 + 0.55 * b.1 + ux * 9.0);
-    sheet.text(middle, &edge.label, TINY, MUTED, Align::Middle);
+    let (middle, along) = (at(0.5), unit(a, b));
+    let beside = if control.1 > (from.1 + to.1) / 2.0 { -9.0 } else { 9.0 };
+    let place = (middle.0 + along.1 * beside, middle.1 - along.0 * beside);
+    sheet.text(place, &edge.label, TINY, MUTED, Align::Middle);
 }
 
 #[cfg(test)]

@@ -29,8 +29,10 @@ pub enum Verdict {
     TooSmall,
     /// Opposite signs.
     Contradicted,
-    /// Discovered, but the experiment shows none.
+    /// Discovered, and the experiment shows that it is not so large.
     NotConfirmed,
+    /// Discovered, and the experiment can tell it neither from none nor from what was discovered.
+    Unsettled,
     /// The experiment shows one, and none was discovered.
     Missed,
     /// Neither shows one.
@@ -43,7 +45,8 @@ impl Verdict {
         let gap = difference(discovered, measured);
         match (discovered.is_shown(), measured.is_shown()) {
             (false, false) => Verdict::Neither,
-            (true, false) => Verdict::NotConfirmed,
+            (true, false) if gap.is_shown() => Verdict::NotConfirmed,
+            (true, false) => Verdict::Unsettled,
             (false, true) => Verdict::Missed,
             _ if discovered.value * measured.value < 0.0 => Verdict::Contradicted,
             _ if !gap.is_shown() => Verdict::Agrees,
@@ -60,6 +63,7 @@ impl Verdict {
             Verdict::TooSmall => "agree in sign, discovered is too small",
             Verdict::Contradicted => "contradict each other",
             Verdict::NotConfirmed => "discovered, not confirmed",
+            Verdict::Unsettled => "discovered, experiment too weak to tell",
             Verdict::Missed => "measured, not discovered",
             Verdict::Neither => "neither shows any",
         }
@@ -77,6 +81,7 @@ impl Verdict {
             }
             Verdict::Contradicted => "They contradict each other: what was discovered has the wrong sign.",
             Verdict::NotConfirmed => "The experiment does not confirm what was discovered.",
+            Verdict::Unsettled => "The experiment is too weak to tell what was discovered from none.",
             Verdict::Missed => "The search did not find what the experiment shows.",
             Verdict::Neither => "Neither shows an effect.",
         }
@@ -249,11 +254,8 @@ fn findings_of_experiment(names: &Names<'_>, measured: &Measured) -> Vec<Finding
     }
     if let Some(Effect { per_exposure: Some(next), .. }) = &measured.on_next_popularity {
         let sentence = format!(
-            "What exposure gives to popularity: {}.",
-            with_interval(
-                *next,
-                "of all people for each exposure have the item when the last round is fitted"
-            )
+            "For every time that an item is shown before the last round, {} more have it when that round is fitted.",
+            with_interval(*next, "people")
         );
         findings.push(
             Finding::new("measured.exposure.next_popularity", "", Some(next.value), Some(next.ci))
@@ -476,7 +478,8 @@ mod tests {
         assert_eq!(of(e(0.7, 0.8, 0.9), e(0.45, 0.5, 0.55)), Verdict::TooLarge);
         assert_eq!(of(e(-0.3, -0.2, -0.1), e(-0.9, -0.8, -0.7)), Verdict::TooSmall);
         assert_eq!(of(e(-0.3, -0.2, -0.1), e(0.7, 0.8, 0.9)), Verdict::Contradicted);
-        assert_eq!(of(e(0.1, 0.2, 0.3), e(-0.1, 0.1, 0.3)), Verdict::NotConfirmed);
+        assert_eq!(of(e(1.0, 1.1, 1.2), e(-0.1, 0.1, 0.3)), Verdict::NotConfirmed);
+        assert_eq!(of(e(0.1, 0.2, 0.3), e(-0.1, 0.1, 0.3)), Verdict::Unsettled);
         assert_eq!(of(e(0.0, 0.0, 0.0), e(0.1, 0.2, 0.3)), Verdict::Missed);
         assert_eq!(of(e(0.0, 0.0, 0.1), e(-0.1, 0.2, 0.3)), Verdict::Neither);
     }
