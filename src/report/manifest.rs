@@ -93,7 +93,7 @@ pub struct ArmInfo {
     pub name: String,
     /// The kind of recommender.
     pub kind: String,
-    /// What it learns from: `nothing`, `interactions`, `text`, `llm` or `foreign`.
+    /// What it learns from: `nothing`, `interactions`, `text`, `llm`, `arm` or `foreign`.
     pub needs: String,
     /// Folder of the model it was loaded from, where it was not fitted.
     pub loaded_from: Option<String>,

@@ -330,9 +330,9 @@ fn answer(bought: &[Bought]) -> String {
             (!listed.is_empty()).then(|| listed.join(", "))
         };
         let verdict = match (listed(true), listed(false)) {
-            (Some(better), Some(worse)) => format!("buys {better}, and costs {worse}"),
+            (Some(better), Some(worse)) => format!("buys {better}, at the price of {worse}"),
             (Some(better), None) => format!("buys {better}, at no cost that can be shown"),
-            (None, Some(worse)) => format!("buys nothing that can be shown, and costs {worse}"),
+            (None, Some(worse)) => format!("buys nothing that can be shown, at the price of {worse}"),
             (None, None) => "changes nothing that can be shown".to_owned(),
         };
         format!("{} instead of {} {verdict}.", own[0].arm, own[0].wraps)

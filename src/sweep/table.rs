@@ -5,6 +5,7 @@ use super::grid::{Cell, Plan, unquoted};
 use crate::metric::tables::MetricsRow;
 use crate::report::Report;
 use crate::stats::summary;
+use serde::Serialize;
 use std::path::Path;
 
 /// The metrics of every cell that is finished.
@@ -70,18 +71,9 @@ impl<'a> Table<'a> {
         let fixed = ["seed", "arm", "round", "metric", "n", "mean", "std_error", "ci_low", "ci_high", "unit"];
         header.extend(fixed.map(str::to_owned));
         let row = |row: &Row| {
-            let MetricsRow { arm, round, metric, n, mean, std_error, ci_low, ci_high, unit } = &row.metric;
-            let mut cells = row.values.clone();
-            cells.extend([
-                row.seed.to_string(),
-                arm.clone(),
-                round.to_string(),
-                metric.clone(),
-                n.to_string(),
-            ]);
-            cells.extend([mean, std_error, ci_low, ci_high].map(|value| told(*value)));
-            cells.push(unit.clone());
-            cells
+            let MetricsRow { arm, round, metric, n, mean, std_error, ci_low, ci_high, unit } =
+                row.metric.clone();
+            (row.values.clone(), row.seed, arm, round, metric, n, mean, [std_error, ci_low, ci_high], unit)
         };
         csv(&header, self.rows.iter().map(row))
     }
@@ -109,16 +101,8 @@ impl<'a> Table<'a> {
         let fixed = ["arm", "round", "metric", "n_seeds", "mean", "std_error", "min", "max", "unit"];
         header.extend(fixed.map(str::to_owned));
         let row = |mean: &Mean| {
-            let mut cells = mean.values.clone();
-            cells.extend([
-                mean.arm.clone(),
-                mean.round.to_string(),
-                mean.metric.clone(),
-                mean.n_seeds.to_string(),
-            ]);
-            cells.extend([Some(mean.mean), mean.std_error, Some(mean.range.0), Some(mean.range.1)].map(told));
-            cells.push(mean.unit.clone());
-            cells
+            let Mean { values, arm, round, metric, unit, n_seeds, mean, std_error, range, .. } = mean.clone();
+            (values, arm, round, metric, n_seeds, mean, std_error, [range.0, range.1], unit)
         };
         csv(&header, means.iter().map(row))
     }
@@ -143,16 +127,13 @@ fn mean(rows: &[&Row]) -> Mean {
     }
 }
 
-/// The shortest form that reads back to the same bits; empty where there is none.
-fn told(value: Option<f64>) -> String {
-    value.map_or(String::new(), |value| value.to_string())
-}
-
-fn csv(header: &[String], rows: impl Iterator<Item = Vec<String>>) -> Vec<u8> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+/// Rows as the tables of a run folder are written: floats in their shortest form that reads back to the same bits, and
+/// nothing where there is none.
+fn csv<T: Serialize>(header: &[String], rows: impl Iterator<Item = T>) -> Vec<u8> {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     let whole = "a write to memory with a fixed number of cells";
     writer.write_record(header).expect(whole);
-    rows.for_each(|row| writer.write_record(row).expect(whole));
+    rows.for_each(|row| writer.serialize(row).expect(whole));
     writer.into_inner().expect(whole)
 }
 
@@ -195,8 +176,8 @@ mod tests {
         assert!((error - 2.0 / 3f64.sqrt()).abs() < 1e-12, "{error}");
         assert_eq!((means[0].within, means[1].within, means[1].std_error), (None, Some((1.0, 9.0)), None));
         let text = String::from_utf8(table.csv()).expect("UTF-8");
-        assert!(text.starts_with("epochs,seed,arm,round,metric,n,mean,std_error,ci_low,ci_high,unit\n2,1,mf,0,s_sat,10,4,0.5,1,9,score\n"), "{text}");
+        assert!(text.starts_with("epochs,seed,arm,round,metric,n,mean,std_error,ci_low,ci_high,unit\n2,1,mf,0,s_sat,10,4.0,0.5,1.0,9.0,score\n"), "{text}");
         let text = String::from_utf8(table.means_csv(&means)).expect("UTF-8");
-        assert!(text.contains("\n1,mf,0,s_sat,1,3,,3,3,score\n"), "{text}");
+        assert!(text.contains("\n1,mf,0,s_sat,1,3.0,,3.0,3.0,score\n"), "{text}");
     }
 }
