@@ -368,9 +368,9 @@ pub static ALL: &[&dyn RecommenderKind] = &[
     // One a line, so that two branches that add one each can be merged.
     &alpharec::AlphaRec,
     &als::Als,
+    &boost::Boost,
     &rerank::calibrated::Calibrated,
     &rerank::dpp::Dpp,
-    &boost::Boost,
     &ease::Ease,
     &foreign::embeddings::Embeddings,
     &explore::epsilon_greedy::EpsilonGreedy,

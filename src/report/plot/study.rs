@@ -69,7 +69,7 @@ fn lines(x: &Axis, y: &Axis, series: &[Series], arms: &Arms<'_>) -> Option<Plott
             let told = ends.map_or(String::new(), |(low, high)| format::interval(low, high, &y.unit));
             table.push(vec![
                 line.name.clone(),
-                format::value(point.x, &x.unit),
+                if point.x.fract() == 0.0 { format::plain(point.x) } else { format::value(point.x, &x.unit) },
                 format::value(point.y, &y.unit),
                 told,
             ]);
@@ -288,7 +288,7 @@ mod tests {
         });
         let plotted = draw(&lines, &arms()).expect("drawn");
         assert_eq!(plotted.table.rows.len(), 4);
-        assert_eq!(plotted.table.rows[0], ["mf", "1.00", "20.0\u{202f}%", "10.0 … 30.0"]);
+        assert_eq!(plotted.table.rows[0], ["mf", "1", "20.0\u{202f}%", "10 … 30"]);
         let row = |group: &str, arm: Option<&str>| IntervalRow {
             group: group.into(),
             label: "x".into(),
