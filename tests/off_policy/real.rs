@@ -56,7 +56,9 @@ fn random_tells_what_bts_is_worth() {
     assert!(found[0].estimated.support.is_plausible());
     // The three positions have a third of the impressions each, and intervals as much wider.
     for one in &found[1..] {
-        assert!(within(one, Estimator::Ips), "position {:?}", one.position);
+        for estimator in [Estimator::Ips, Estimator::Snips, Estimator::Dr] {
+            assert!(within(one, estimator), "position {:?}, {}", one.position, estimator.name());
+        }
     }
 }
 

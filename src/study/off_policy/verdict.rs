@@ -161,12 +161,12 @@ fn answer(logging: &str, answered: &[Answered]) -> String {
         };
         Some(format!(
             "From the log of {logging}, {} of a first page of {} would be watched; in truth {} is: {verdict} \
-             (of the {} estimators that rest on enough, {} hold it).",
+             ({} of {} estimators that rest on enough hold it).",
             with_interval(claim.value, claim.interval),
             found.target,
             percent(found.truth.value),
-            found.n_with("yes") + found.n_with("no"),
             found.n_with("yes"),
+            found.n_with("yes") + found.n_with("no"),
         ))
     });
     sentences.collect::<Vec<_>>().join(" ")
@@ -250,7 +250,7 @@ fn limits() -> Vec<String> {
          a log knows of later pages is about those who stayed.",
         "Agents look at a page as a whole: good items compete for the few that are watched. Only whole-page weights (sips, \
          snsips) allow for that; place-by-place weights (iips, pi, dr, switch_dr) buy narrow intervals with \
-         the assumption that a place earns by its own item, and make too much of differences between arms.",
+         the assumption that a place earns by its own item, and can make too much of differences between arms.",
         "Outside a simulation there is no truth to look at: what estimators agree on, the effective sample and \
          the share of weight 0 are then all there is to go by.",
         "The truth is the arm's own simulated first pages and has an interval too.",
