@@ -8,6 +8,7 @@
 //! by round, agent and page. Must not know what became of what was shown.
 
 pub mod epsilon_greedy;
+pub mod posterior;
 pub mod softmax;
 pub mod thompson;
 
