@@ -233,11 +233,10 @@ mod tests {
                 product = -product;
             }
             product *= rows[step][step];
-            for row in step + 1..rows.len() {
-                let factor = rows[row][step] / rows[step][step];
-                for column in step..rows.len() {
-                    rows[row][column] -= factor * rows[step][column];
-                }
+            let (done, below) = rows.split_at_mut(step + 1);
+            for row in below {
+                let factor = row[step] / done[step][step];
+                row.iter_mut().zip(&done[step]).skip(step).for_each(|(x, pivot)| *x -= factor * pivot);
             }
         }
         product
