@@ -5,6 +5,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
+use windtunnel::agent::cue::Cues;
 use windtunnel::event::Event;
 use windtunnel::event::read::{DenseIds, for_each_session};
 use windtunnel::event::write::{EventWriter, RawIds};
@@ -60,6 +61,8 @@ fn world(c: &mut Criterion) {
         items_per_page: 4,
         max_pages: 5,
         presentation: Presentation::Ranked,
+        cues: Cues::USUAL,
+        advert_share: 0.0,
         memory_entries: 100,
         on_error: OnError::Stop,
     };

@@ -10,7 +10,7 @@
 //! volume (more items than genres tell apart) the authors stop, while here the longest chosen is forgotten until
 //! something does.
 //!
-//! [`cholesky`] keeps the determinants.
+//! `cholesky` keeps the determinants.
 
 mod cholesky;
 
