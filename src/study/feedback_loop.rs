@@ -5,12 +5,10 @@
 //! popularity, diversity and the drift of profiles over rounds; here the same is held against a control without
 //! feedback, so that what the catalogue running dry does is not taken for learning. Must not know recommenders.
 
-use super::rounds::{Change, Rounds, told};
+use super::rounds::{Change, Rounds, RoundsParams, told};
 use super::{Evidence, Study, StudyError, StudyKind, Told};
 use crate::report::{format, labels};
 use crate::scenario::params::{self, Complaint};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 /// The kind `feedback_loop`.
 pub struct FeedbackLoop;
@@ -29,14 +27,8 @@ const METRICS: [&str; 8] = [
     "s_sat",
 ];
 
-/// Parameters.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct FeedbackLoopParams {
-    /// The arm that learns nothing from its agents; the first with `feedback = "frozen"` where none is named.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub control: Option<String>,
-}
+/// The study, told its control.
+struct Asked(RoundsParams);
 
 impl StudyKind for FeedbackLoop {
     fn name(&self) -> &'static str {
@@ -48,21 +40,21 @@ impl StudyKind for FeedbackLoop {
     }
 
     fn params_schema(&self) -> schemars::Schema {
-        schemars::schema_for!(FeedbackLoopParams)
+        schemars::schema_for!(RoundsParams)
     }
 
     fn check(&self, at: &str, table: &toml::Table) -> Result<Box<dyn Study>, Complaint> {
-        Ok(Box::new(params::parse::<FeedbackLoopParams>(at, table)?))
+        Ok(Box::new(Asked(params::parse(at, table)?)))
     }
 }
 
-impl Study for FeedbackLoopParams {
+impl Study for Asked {
     fn arms(&self) -> Vec<&str> {
-        self.control.as_deref().into_iter().collect()
+        self.0.control.as_deref().into_iter().collect()
     }
 
     fn tell(&self, evidence: &Evidence<'_>) -> Result<Told, StudyError> {
-        let rounds = Rounds::of(NAME, evidence, self.control.as_deref())?;
+        let rounds = Rounds::of(NAME, evidence, self.0.control.as_deref())?;
         let changes = rounds.changes(&METRICS);
         let mut warnings = Vec::new();
         if rounds.control.is_none() {

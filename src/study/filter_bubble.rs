@@ -6,11 +6,9 @@
 //! people (Chaney, Stewart & Engelhardt, RecSys 2018). Both are held against a control without feedback. Must not
 //! know recommenders.
 
-use super::rounds::{Change, Rounds, told};
+use super::rounds::{Change, Rounds, RoundsParams, told};
 use super::{Evidence, Study, StudyError, StudyKind, Told};
 use crate::scenario::params::{self, Complaint};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 /// The kind `filter_bubble`.
 pub struct FilterBubble;
@@ -29,14 +27,8 @@ const METRICS: [&str; 6] = [
     "homogenisation",
 ];
 
-/// Parameters.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct FilterBubbleParams {
-    /// The arm that learns nothing from its agents; the first with `feedback = "frozen"` where none is named.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub control: Option<String>,
-}
+/// The study, told its control.
+struct Asked(RoundsParams);
 
 impl StudyKind for FilterBubble {
     fn name(&self) -> &'static str {
@@ -48,21 +40,21 @@ impl StudyKind for FilterBubble {
     }
 
     fn params_schema(&self) -> schemars::Schema {
-        schemars::schema_for!(FilterBubbleParams)
+        schemars::schema_for!(RoundsParams)
     }
 
     fn check(&self, at: &str, table: &toml::Table) -> Result<Box<dyn Study>, Complaint> {
-        Ok(Box::new(params::parse::<FilterBubbleParams>(at, table)?))
+        Ok(Box::new(Asked(params::parse(at, table)?)))
     }
 }
 
-impl Study for FilterBubbleParams {
+impl Study for Asked {
     fn arms(&self) -> Vec<&str> {
-        self.control.as_deref().into_iter().collect()
+        self.0.control.as_deref().into_iter().collect()
     }
 
     fn tell(&self, evidence: &Evidence<'_>) -> Result<Told, StudyError> {
-        let rounds = Rounds::of(NAME, evidence, self.control.as_deref())?;
+        let rounds = Rounds::of(NAME, evidence, self.0.control.as_deref())?;
         let changes = rounds.changes(&METRICS);
         let mut warnings = Vec::new();
         if rounds.control.is_none() {

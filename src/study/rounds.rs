@@ -6,6 +6,17 @@ use super::contrast::{Contrast, contrast};
 use super::{Axis, Cell, Chart, ChartData, Evidence, Finding, Point, Series, StudyError, StudyTable};
 use crate::metric::{Measured, Sample};
 use crate::report::{format, labels};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What studies of rounds are told.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoundsParams {
+    /// The arm that learns nothing from its agents; the first with `feedback = "frozen"` where none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
+}
 
 /// How one value of one arm changed.
 pub struct Change {

@@ -121,7 +121,7 @@ impl Found<'_> {
             name: name.to_owned(),
             title: title.to_owned(),
             help: help.to_owned(),
-            data: ChartData::Lines { x: Axis::new("slot", "text"), y, series },
+            data: ChartData::Lines { x: Axis::new("place on the page, from the top", ""), y, series },
         };
         let perplexity = self.scores.iter().map(|score| {
             let points = score.perplexity.iter().enumerate().map(|(slot, &y)| (slot, Some(y), None));
@@ -136,7 +136,7 @@ impl Found<'_> {
                 } else {
                     "How often a slot is watched against the first, on ranked pages: position and relevance together."
                 },
-                Axis::new("against slot 0", "ratio"),
+                Axis::new("against the first place", "ratio"),
                 self.ratios(),
             ),
             lines(
@@ -172,11 +172,11 @@ impl Found<'_> {
     }
 }
 
-/// A line through what is known of (slot, value, interval).
+/// A line through what is known of (slot from 0, value, interval), over places from 1.
 fn series(name: &str, points: impl Iterator<Item = (usize, Option<f64>, Option<(f64, f64)>)>) -> Series {
     let point = |(slot, y, ends): (usize, Option<f64>, Option<(f64, f64)>)| {
         let (low, high) = ends.unzip();
-        y.map(|y| Point { x: slot as f64, y, low, high })
+        y.map(|y| Point { x: (slot + 1) as f64, y, low, high })
     };
     Series { name: name.to_owned(), arm: None, points: points.filter_map(point).collect() }
 }
