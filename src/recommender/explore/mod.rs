@@ -2,7 +2,7 @@
 //! the head of another arm's list, and say with which probability. What they share is here: the pool, the draw,
 //! the probabilities, and the policy that off-policy evaluation asks for ([`Policy`]).
 //!
-//! Every place is one draw from a distribution that is known ([`Explorer::next`]), so that the probability of an item at
+//! Every place is one draw from a distribution that is known ([`Drawer::next`]), so that the probability of an item at
 //! its place, given those above it, is exact. It is so given the list of the arm inside: where that one draws too,
 //! its luck is taken for fixed. Behind the pool the list goes on as the arm inside has it, with probability 1. Luck is keyed
 //! by round, agent and page. Must not know what became of what was shown.
