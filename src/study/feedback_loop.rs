@@ -67,6 +67,7 @@ impl Study for Asked {
             findings: changes.iter().flat_map(|change| change.findings(rounds.control)).collect(),
             warnings,
             limits: vec![
+                rounds.on_being_used_up().to_owned(),
                 "Only what agents watched feeds back: no item is added, nobody joins or leaves, and nobody's taste \
                  moves."
                     .to_owned(),

@@ -70,9 +70,7 @@ impl Study for Asked {
                  popular items tend to have more."
                     .to_owned(),
                 "Nobody's taste changes here: a bubble is one of exposure, not of opinion.".to_owned(),
-                "What was watched is never shown again, so some change comes of the catalogue being used up; the \
-                 control without feedback has that part too."
-                    .to_owned(),
+                rounds.on_being_used_up().to_owned(),
             ],
             tables: vec![rounds.table(&changes)],
             charts: METRICS.iter().filter_map(|metric| rounds.chart(metric)).collect(),

@@ -95,7 +95,7 @@ impl Study for NudgesParams {
             findings,
             warnings: warnings.collect(),
             limits: vec![
-                "How agents weigh cues comes from their behaviour: for choice agents from `[cues]` of their parameter \
+                "How agents weigh cues comes from their behaviour: for choice agents from the table cues of their parameter \
                  file, which is reasoned and not fitted to anybody. The study shows what follows from that, over pages \
                  and sessions, not how strong people's reactions are."
                     .to_owned(),

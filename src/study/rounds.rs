@@ -66,6 +66,19 @@ impl<'a> Rounds<'a> {
         names.filter(move |name| Some(*name) != self.control)
     }
 
+    /// What the catalogue being used up has to do with change.
+    pub fn on_being_used_up(&self) -> &'static str {
+        match self.evidence.scenario.session.show_again {
+            true => {
+                "What was watched may be shown again here; where it may not, lists go deeper and change for that alone."
+            }
+            false => {
+                "What was watched is never shown again, so some change comes of the catalogue being used up; a frozen \
+                 control has that part too."
+            }
+        }
+    }
+
     /// What to say where there is no control.
     pub fn no_control(&self) -> String {
         "There is no control without feedback: what changed may be the catalogue running dry, not learning. Give an \
