@@ -135,7 +135,7 @@ pub fn run(options: &SweepOptions<'_>) -> Result<Outcomes, SweepError> {
     let means = table.means();
     write("sweep_means.csv", &table.means_csv(&means))?;
     let title = scenarios.first().map_or("", |scenario| scenario.file.name.as_str());
-    let page = page::of(title, options.plan, &means, &outcomes)?;
+    let page = page::of(title, options.plan, (&means, options.metrics), &outcomes)?;
     for (name, svg) in &page.plots {
         write(&format!("plots/{name}.svg"), svg.as_bytes())?;
     }

@@ -23,20 +23,16 @@ pub struct Page {
     pub plots: Vec<(String, String)>,
 }
 
-/// The page of these means over seeds.
-pub fn of(title: &str, plan: &Plan, means: &[Mean], outcomes: &Outcomes) -> Result<Page, SweepError> {
+/// The page of these means over seeds; it shows the headline metrics, or those that were asked for.
+pub fn of(
+    title: &str,
+    plan: &Plan,
+    (means, asked): (&[Mean], &[String]),
+    outcomes: &Outcomes,
+) -> Result<Page, SweepError> {
     let last = means.iter().map(|mean| mean.round).max().unwrap_or_default();
     let means: Vec<&Mean> = means.iter().filter(|mean| mean.round == last).collect();
-    let mut metrics: Vec<&str> = labels::HEADLINE.to_vec();
-    metrics.retain(|metric| means.iter().any(|mean| mean.metric == *metric));
-    if metrics.is_empty() {
-        // Others were asked for.
-        for mean in &means {
-            if !metrics.contains(&mean.metric.as_str()) {
-                metrics.push(&mean.metric);
-            }
-        }
-    }
+    let metrics = metrics(&means, asked);
     let mut page = Page::default();
     let mut sections = vec![Section {
         heading: "Means".to_owned(),
@@ -91,6 +87,22 @@ pub fn of(title: &str, plan: &Plan, means: &[Mean], outcomes: &Outcomes) -> Resu
     Ok(page)
 }
 
+/// The metrics of the page: those asked for, in that order, or the headline ones.
+fn metrics<'a>(means: &[&'a Mean], asked: &[String]) -> Vec<&'a str> {
+    let is = |metric: &str, name: &str| metric == name || metric.split('@').next() == Some(name);
+    let headline = labels::HEADLINE.map(str::to_owned);
+    let wanted = if asked.is_empty() { headline.as_slice() } else { asked };
+    let mut metrics: Vec<&str> = Vec::new();
+    for name in wanted {
+        for mean in means.iter().filter(|mean| is(&mean.metric, name)) {
+            if !metrics.contains(&mean.metric.as_str()) {
+                metrics.push(&mean.metric);
+            }
+        }
+    }
+    metrics
+}
+
 fn failure((cell, done): &(String, Done)) -> Option<String> {
     match done {
         Done::Failed(cause) => Some(format!("{cell}: {cause}")),
@@ -133,31 +145,45 @@ fn arms(means: &[&Mean]) -> Vec<String> {
     arms
 }
 
-/// `embedding_size = 16, lambda = 0.5`.
-fn told(plan: &Plan, values: &[String], without: Option<usize>) -> String {
+/// `embedding_size = 16, lambda = 0.5`, of the settings at these places.
+fn told(plan: &Plan, values: &[String], is_told: impl Fn(usize) -> bool) -> String {
     let named = plan.short_names().into_iter().zip(values).enumerate();
-    let parts =
-        named.filter(|(at, _)| Some(*at) != without).map(|(_, (name, value))| format!("{name} = {value}"));
+    let parts = named.filter(|(at, _)| is_told(*at)).map(|(_, (name, value))| format!("{name} = {value}"));
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// Where the first metric is best, arm by arm.
+/// Whether a setting changes any of these means, all else being the same.
+fn matters(means: &[&Mean], at: usize) -> bool {
+    let is_other = |a: &Mean, b: &Mean| {
+        let differs = |nth: usize| a.values[nth] != b.values[nth];
+        (0..a.values.len()).all(|nth| differs(nth) == (nth == at)) && a.mean != b.mean
+    };
+    means.iter().any(|a| means.iter().any(|b| is_other(a, b)))
+}
+
+/// Where the first metric is best, arm by arm, told by the settings that make a difference to the arm.
 fn headline(plan: &Plan, means: &[&Mean], metrics: &[&str]) -> String {
     let Some(metric) = metrics.first() else { return "No cell came to an end.".to_owned() };
     let sign = if labels::label(metric).better == Some(false) { -1.0 } else { 1.0 };
     let best = |arm: &String| {
         let own = means.iter().filter(|mean| mean.arm == *arm && mean.metric == *metric);
-        let best = own.max_by(|a, b| (sign * a.mean).total_cmp(&(sign * b.mean)))?;
-        let unit = labels::shown_unit(metric, &best.unit);
-        let place = match told(plan, &best.values, None) {
-            place if place.is_empty() => String::new(),
-            place => format!(" at {place}"),
-        };
-        Some(format!("{arm} {}{place}", format::value(best.mean, unit)))
+        let own: Vec<&Mean> = own.copied().collect();
+        let best = own.iter().max_by(|a, b| (sign * a.mean).total_cmp(&(sign * b.mean)))?;
+        let value = format::value(best.mean, labels::shown_unit(metric, &best.unit));
+        let place = told(plan, &best.values, |at| matters(&own, at));
+        Some(match (plan.dimensions.is_empty(), place.is_empty()) {
+            (true, _) => format!("{arm} {value}"),
+            (false, true) => format!("{arm} {value} whatever they are"),
+            (false, false) => format!("{arm} {value} at {place}"),
+        })
     };
     let told: Vec<String> = arms(means).iter().filter_map(best).collect();
-    let extreme = if sign < 0.0 { "lowest" } else { "highest" };
-    format!("{}, {extreme} for each arm: {}.", labels::heading(metric), told.join("; "))
+    let extreme = match (plan.dimensions.is_empty(), sign < 0.0) {
+        (true, _) => "",
+        (false, true) => ", lowest over the settings",
+        (false, false) => ", highest over the settings",
+    };
+    format!("{}{extreme}: {}.", labels::heading(metric), told.join("; "))
 }
 
 /// Combinations and arms down, metrics across.
@@ -223,7 +249,8 @@ fn charts(plan: &Plan, means: &[&Mean], metric: &str) -> Vec<Chart> {
     let chart = |(nth, panel): (usize, &Vec<String>)| {
         let of_panel: Vec<&Mean> =
             own.iter().filter(|mean| others(mean) == *panel).map(|mean| **mean).collect();
-        let place = of_panel.first().map(|mean| told(plan, &mean.values, along)).unwrap_or_default();
+        let place =
+            of_panel.first().map(|mean| told(plan, &mean.values, |at| Some(at) != along)).unwrap_or_default();
         let heading = labels::heading(metric).to_string();
         let safe: String =
             metric.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
