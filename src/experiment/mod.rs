@@ -1,5 +1,5 @@
 //! The flow itself: scenario -> dataset -> split -> fit -> world -> events -> metrics ->
-//! statistics -> report, one function a stage, into one run folder.
+//! statistics -> studies -> report, one function a stage, into one run folder.
 //!
 //! Stages talk through the types of their modules; this is the only place that knows them all.
 
