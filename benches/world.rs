@@ -2,12 +2,13 @@
 //! their events take to write and to read back.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use std::borrow::Cow;
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 use windtunnel::agent::cue::Cues;
 use windtunnel::event::Event;
-use windtunnel::event::read::{DenseIds, for_each_session};
+use windtunnel::event::read::for_each_session;
 use windtunnel::event::write::{EventWriter, RawIds};
 use windtunnel::experiment::prepare::Prepared;
 use windtunnel::id::{AgentId, ItemId};
@@ -30,8 +31,8 @@ n_agents = 10000
 struct Raw<'a>(&'a Prepared);
 
 impl RawIds for Raw<'_> {
-    fn agent(&self, agent: AgentId) -> &str {
-        &self.0.agents.raw_ids[agent.idx()]
+    fn agent(&self, agent: AgentId) -> Cow<'_, str> {
+        self.0.agents.raw_id(agent)
     }
 
     fn item(&self, item: ItemId) -> &str {
@@ -41,7 +42,7 @@ impl RawIds for Raw<'_> {
 
 fn simulated(tunnel: &Tunnel, prepared: &Prepared) -> Vec<Event> {
     let mut events = Vec::new();
-    let done: Result<(), WorldError> = tunnel.simulate(&prepared.agents.profiles, 65_536, &Quiet, |cohort| {
+    let done: Result<(), WorldError> = tunnel.simulate(&prepared.agents.all(), 65_536, &Quiet, |cohort| {
         events.extend_from_slice(cohort);
         Ok(())
     });
@@ -86,20 +87,18 @@ fn world(c: &mut Criterion) {
 fn event(c: &mut Criterion, prepared: &Prepared, events: &[Event]) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("part-00000.parquet");
+    let raw = Raw(prepared);
     let mut group = c.benchmark_group("event");
     group.sample_size(10);
     group.throughput(Throughput::Elements(events.len() as u64));
     group.bench_function("write", |b| {
         b.iter(|| {
-            let mut writer = EventWriter::create(&path).expect("a writer");
-            writer.write(events, &Raw(prepared)).expect("written");
+            let mut writer = EventWriter::create(&path, &raw).expect("a writer");
+            writer.write(events).expect("written");
             writer.finish().expect("finished");
         });
     });
-    let ids = DenseIds::new(
-        prepared.agents.raw_ids.iter().map(String::as_str),
-        prepared.dataset.items.all().iter().map(String::as_str),
-    );
+    let ids = prepared.ids();
     group.bench_function("read", |b| {
         b.iter(|| {
             let mut n_sessions = 0;

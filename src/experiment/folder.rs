@@ -5,7 +5,7 @@ use crate::files;
 use std::path::{Path, PathBuf};
 
 /// What a run writes; `--force` removes these and nothing else.
-const OUTPUTS: [&str; 20] = [
+const OUTPUTS: [&str; 21] = [
     "manifest.json",
     "report.html",
     "sessions.csv",
@@ -16,6 +16,7 @@ const OUTPUTS: [&str; 20] = [
     "truth_order.csv",
     "true_ratings.csv",
     "items.csv",
+    "people.csv",
     "agents.csv",
     "validation.csv",
     "validation.html",
@@ -73,16 +74,26 @@ impl RunFolder {
         self.root.join("items.csv")
     }
 
+    /// `people.csv`.
+    pub fn people(&self) -> PathBuf {
+        self.root.join("people.csv")
+    }
+
     /// `agents.csv`.
     pub fn agents(&self) -> PathBuf {
         self.root.join("agents.csv")
     }
 
-    /// The event file of an arm, in Hive layout; its folder is made.
-    pub fn events(&self, arm: &str) -> Result<PathBuf, RunError> {
+    /// One part of the events of an arm, in Hive layout; its folder is made.
+    pub fn part(&self, arm: &str, number: usize) -> Result<PathBuf, RunError> {
         let dir = self.root.join("events").join(format!("arm={arm}"));
         std::fs::create_dir_all(&dir).map_err(|source| RunError::Io { path: dir.clone(), source })?;
-        Ok(dir.join("part-00000.parquet"))
+        Ok(dir.join(format!("part-{number:05}.parquet")))
+    }
+
+    /// The parts of the events of an arm, in order.
+    pub fn parts(&self, arm: &str) -> Result<Vec<PathBuf>, RunError> {
+        crate::report::event_files(&self.root, arm).map_err(RunError::Report)
     }
 
     /// Writes a file of the folder, whole or not at all.

@@ -51,7 +51,7 @@ pub fn of(scenario: &Scenario, prepared: &Prepared, arms: Vec<(ArmInfo, Failures
         title: file.name.clone(),
         seed: file.seed,
         dataset: dataset(scenario, prepared),
-        n_agents: prepared.agents.profiles.len() as u64,
+        n_agents: prepared.agents.len() as u64,
         population: population(scenario, prepared),
         taste: prepared.taste.statement(prepared.taste_evidence),
         behavior: scenario.behavior.statement(),
@@ -157,7 +157,7 @@ fn split(scenario: &Scenario, prepared: &Prepared) -> String {
 }
 
 fn population(scenario: &Scenario, prepared: &Prepared) -> String {
-    let (n_agents, n_users) = (prepared.agents.profiles.len(), prepared.dataset.n_users());
+    let (n_agents, n_users) = (prepared.agents.len(), prepared.dataset.n_users());
     let traits = "activity, diversity and conformity from each person's interactions";
     if n_agents <= n_users {
         format!("{n_agents} of {n_users} people, each once; {traits}")

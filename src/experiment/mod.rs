@@ -214,7 +214,8 @@ fn stages(scenario: &Scenario, llm: &Arc<Client>, options: &RunOptions<'_>) -> R
     let folder = RunFolder::create(options.out, options.force)?;
     folder.write("scenario.toml", scenario_text(scenario).as_bytes())?;
     crate::metric::subjects::write_catalogue(&folder.items(), &prepared.catalogue)?;
-    crate::metric::subjects::write_population(&folder.agents(), &prepared.population)?;
+    crate::metric::subjects::write_people(&folder.people(), &prepared.population)?;
+    crate::metric::subjects::write_agents(&folder.agents(), &prepared.population)?;
     let mut arms = Vec::new();
     for (arm, fitted) in scenario.arms.iter().zip(first) {
         arms.push(simulate::arm(scenario, &prepared, arm, fitted, &folder, options, &mut clock)?);

@@ -10,12 +10,15 @@ use crate::dataset::{Interaction, Interactions, Split};
 use crate::event::write::{EventWriter, RawIds};
 use crate::event::{Event, EventError, What};
 use crate::id::{AgentId, ItemId, UserId};
+use crate::progress::Progress;
 use crate::recommender::Recommender;
 use crate::report::manifest::{ArmInfo, FitInfo};
 use crate::scenario::file::MemorySwitch;
 use crate::scenario::{Arm, Feedback, Scenario};
 use crate::world::{SessionRules, Tunnel, WorldError};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -72,7 +75,6 @@ pub fn arm(
 ) -> Result<(ArmInfo, Failures), RunError> {
     let progress = options.progress;
     let mut failures = Failures::new();
-    let mut writer = EventWriter::create(&folder.events(&arm.name)?)?;
     let mut info = ArmInfo {
         name: arm.name.clone(),
         kind: arm.kind.name().to_owned(),
@@ -94,19 +96,17 @@ pub fn arm(
             tunnel.behavior = behavior;
         }
         let mut watched = Vec::new();
-        let n_agents = prepared.agents.profiles.len();
-        progress.begin(&format!("simulate {}", arm.name), n_agents as u64);
-        let cohort_size = scenario.file.world.cohort_size as usize;
-        let simulated: Result<(), Stopped> =
-            tunnel.simulate(&prepared.agents.profiles, cohort_size, progress, |events| {
-                if round + 1 < scenario.file.rounds {
-                    watched.extend(events.iter().filter_map(watch));
-                }
-                count_failures(events, &mut failures);
-                Ok(writer.write(events, &Raw(prepared))?)
-            });
+        let mut tell = |events: &[Event]| {
+            if round + 1 < scenario.file.rounds {
+                watched.extend(events.iter().filter_map(watch));
+            }
+            count_failures(events, &mut failures);
+        };
+        let parts = Parts { scenario, prepared, folder, arm, round };
+        progress.begin(&format!("simulate {}", arm.name), prepared.agents.len() as u64);
+        let simulated = parts.simulate(&tunnel, progress, &mut tell);
         progress.end();
-        simulated.map_err(|stopped| stopped.of(&arm.name))?;
+        simulated?;
         clock.lap(&format!("simulate {}", arm.name));
         if round + 1 < scenario.file.rounds {
             split.train = grown(prepared, &split.train, &watched, round);
@@ -116,8 +116,58 @@ pub fn arm(
             false => Arc::new(never_shown(&prepared.dataset, &split, &scenario.file.session)?),
         };
     }
-    writer.finish()?;
     Ok((info, failures))
+}
+
+/// The parts of an arm's log in one round.
+struct Parts<'a> {
+    scenario: &'a Scenario,
+    prepared: &'a Prepared,
+    folder: &'a RunFolder,
+    arm: &'a Arm,
+    round: u32,
+}
+
+impl Parts<'_> {
+    /// Writes the parts that are not there yet, and tells of all events in order.
+    fn simulate(
+        &self,
+        tunnel: &Tunnel,
+        progress: &dyn Progress,
+        tell: &mut dyn FnMut(&[Event]),
+    ) -> Result<(), RunError> {
+        let n_agents = self.prepared.agents.len();
+        let per_part = self.scenario.file.world.agents_per_part as usize;
+        let first = self.round as usize * n_agents.div_ceil(per_part);
+        for (number, start) in (first..).zip((0..n_agents).step_by(per_part)) {
+            let path = self.folder.part(&self.arm.name, number)?;
+            self.simulate_part(tunnel, start..(start + per_part).min(n_agents), &path, progress, tell)?;
+        }
+        Ok(())
+    }
+
+    fn simulate_part(
+        &self,
+        tunnel: &Tunnel,
+        agents: std::ops::Range<usize>,
+        path: &Path,
+        progress: &dyn Progress,
+        tell: &mut dyn FnMut(&[Event]),
+    ) -> Result<(), RunError> {
+        let cohort_size = self.scenario.file.world.cohort_size as usize;
+        let raw = Raw(self.prepared);
+        let mut writer = EventWriter::create(path, &raw)?;
+        for start in agents.clone().step_by(cohort_size) {
+            let profiles = self.prepared.agents.profiles(start..(start + cohort_size).min(agents.end));
+            let simulated: Result<(), Stopped> =
+                tunnel.simulate(&profiles, cohort_size, progress, |events| {
+                    tell(events);
+                    Ok(writer.write(events)?)
+                });
+            simulated.map_err(|stopped| stopped.of(&self.arm.name))?;
+        }
+        Ok(writer.finish()?)
+    }
 }
 
 /// How often each step failed for each cause.
@@ -209,8 +259,8 @@ pub fn tunnel(
 struct Raw<'a>(&'a Prepared);
 
 impl RawIds for Raw<'_> {
-    fn agent(&self, agent: AgentId) -> &str {
-        &self.0.agents.raw_ids[agent.idx()]
+    fn agent(&self, agent: AgentId) -> Cow<'_, str> {
+        self.0.agents.raw_id(agent)
     }
 
     fn item(&self, item: ItemId) -> &str {
@@ -246,7 +296,7 @@ fn grown(
         all.extend(train.history_of(UserId(user)).map(|x| ((x.user, x.item), x)));
     }
     for &(agent, item, rating) in watched {
-        let user = prepared.agents.profiles[agent.idx()].user;
+        let user = prepared.agents.user(agent);
         let rating = rating.map_or(middle, scale);
         let order = newest.saturating_add(1 + i64::from(round));
         all.insert((user, item), Interaction { user, item, rating, order });

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Manifest {
-    /// Version of the layout of the run folder; events of format 1 had no `propensity`.
+    /// Version of the layout of the run folder; events of format 1 had no `propensity`, folders of format 2 no `people.csv`.
     pub format: u32,
     /// Version of Windtunnel.
     pub version: String,
@@ -81,7 +81,7 @@ pub struct DatasetInfo {
     pub split: String,
     /// What reading it met: rows skipped, duplicates, and the like, a line each.
     pub load_report: Vec<String>,
-    /// Genre names in dense order, the order of `genre_shares` in `agents.csv`.
+    /// Genre names in dense order, the order of `genre_shares` in `people.csv`.
     pub genres: Vec<String>,
 }
 
@@ -193,7 +193,7 @@ fn is_zero(n: &u64) -> bool {
 impl Default for Manifest {
     fn default() -> Self {
         Manifest {
-            format: 2,
+            format: 3,
             version: String::new(),
             git_revision: None,
             title: String::new(),

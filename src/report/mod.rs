@@ -83,24 +83,21 @@ pub struct Report {
 pub(crate) struct Subjects {
     /// `items.csv`.
     pub catalogue: Catalogue,
-    /// `agents.csv`.
+    /// `people.csv` and `agents.csv`.
     pub population: Population,
     /// The numbers of both in the event files.
     pub ids: DenseIds,
 }
 
 impl Subjects {
-    /// Reads both tables of a run folder.
+    /// Reads the tables of a run folder.
     pub fn read(run_dir: &Path, manifest: &Manifest) -> Result<Self, SubjectsError> {
         let data = &manifest.dataset;
         let n_train_users = u32::try_from(data.n_train_users).unwrap_or(u32::MAX);
         let catalogue =
             subjects::read_catalogue(&run_dir.join("items.csv"), data.genres.clone(), n_train_users)?;
-        let population = subjects::read_population(&run_dir.join("agents.csv"))?;
-        let ids = DenseIds::new(
-            population.agents.iter().map(|agent| agent.raw_id.as_str()),
-            catalogue.items.iter().map(|item| item.raw_id.as_str()),
-        );
+        let population = subjects::read_population(run_dir)?;
+        let ids = population.ids(catalogue.items.iter().map(|item| item.raw_id.as_str()));
         Ok(Subjects { catalogue, population, ids })
     }
 }

@@ -199,6 +199,7 @@ impl Sink {
 
     fn world(&mut self, world: &WorldSection) {
         self.range("world.cohort_size", world.cohort_size, 1, 1 << 24);
+        self.range("world.agents_per_part", world.agents_per_part, 1, 1 << 24);
     }
 
     fn evaluation(&mut self, evaluation: &EvaluationSection) {

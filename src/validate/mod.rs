@@ -267,7 +267,7 @@ pub fn run(scenario: &mut Scenario, options: &ValidateOptions<'_>) -> Result<Val
         options.progress.end();
     }
     if options.gates {
-        let profiles = thinned(&prepared.agents.profiles, scenario.file.validation.n_gate_agents as usize);
+        let profiles = thinned(&prepared.agents.all(), scenario.file.validation.n_gate_agents as usize);
         let stage = Stage { scenario, prepared: &prepared, profiles: &profiles };
         found.gates = gates::run(&stage, options.checkpoints, options.progress)?;
         found.subject.n_gate_agents = profiles.len();

@@ -37,7 +37,7 @@ pub fn write(
     progress: &dyn Progress,
 ) -> Result<Biographies, BehaviorError> {
     let caller = Caller { model: setting.llm.model(model)?, arm: "personas".into() };
-    let users: BTreeSet<UserId> = setting.agents.profiles.iter().map(|profile| profile.user).collect();
+    let users: BTreeSet<UserId> = setting.agents.users().collect();
     let users: Vec<UserId> =
         users.into_iter().filter(|&user| !setting.evidence.items_of(user).is_empty()).collect();
     progress.begin("write personas", users.len() as u64);
