@@ -5,6 +5,7 @@ use super::assemble::Told;
 use super::story::Story;
 use super::{EventError, ExitReason, Session};
 use crate::id::{AgentId, ItemId};
+use crate::intake::batches::{guarded, guarded_batches};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt8Type, UInt32Type};
 use arrow_array::{Array, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
@@ -84,21 +85,23 @@ fn for_each(
     let parquet = |source| EventError::Parquet { path: path.to_owned(), source };
     let io = |source| EventError::Io { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(io)?;
-    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(parquet)?;
+    let load = || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new());
+    let metadata = guarded(load).map_err(parquet)?;
     check_schema(path, metadata.schema())?;
     let mut assembly = Assembly { path: path.to_owned(), wanted, story: None, row: 0 };
     let mut group_begins = 0;
     for (number, group) in metadata.metadata().row_groups().iter().enumerate() {
         assembly.row = group_begins;
-        group_begins += group.num_rows().max(0) as u64;
+        group_begins = u64::saturating_add(group_begins, group.num_rows().max(0) as u64);
         if wanted.is_some_and(|wanted| !may_hold(group, wanted)) {
             continue;
         }
         let file = file.try_clone().map_err(io)?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
-        let reader = builder.with_row_groups(vec![number]).with_batch_size(8192).build().map_err(parquet)?;
-        for batch in reader {
-            let batch = batch.map_err(|e| parquet(e.into()))?;
+        let build = || builder.with_row_groups(vec![number]).with_batch_size(8192).build();
+        let reader = guarded(build).map_err(parquet)?;
+        for batch in guarded_batches(reader) {
+            let batch = batch.map_err(parquet)?;
             assembly.take_batch(&batch, ids, take)?;
         }
     }

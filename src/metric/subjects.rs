@@ -4,6 +4,7 @@
 use super::{AgentRecord, Catalogue, CatalogueItem, Population};
 use crate::files;
 use crate::id::GenreId;
+use crate::intake::records::Bounded;
 use std::path::{Path, PathBuf};
 
 /// Why the tables could not be written or read.
@@ -199,14 +200,15 @@ fn for_each_row(
 ) -> Result<(), SubjectsError> {
     let io = |source: std::io::Error| SubjectsError::Io { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(io)?;
-    let mut reader = csv::ReaderBuilder::new().from_reader(std::io::BufReader::new(file));
+    let mut reader = csv::ReaderBuilder::new().from_reader(Bounded::new(file));
     let header = reader.headers().map_err(|e| io(std::io::Error::other(e)))?.clone();
     if !header.iter().eq(columns.iter().copied()) && !is_older(&header, columns) {
         let row = Row { path, columns, record: &header };
         return Err(row.bad(0, "the header of this version"));
     }
-    for record in reader.records() {
-        let record = record.map_err(|e| io(std::io::Error::other(e)))?;
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(|e| io(std::io::Error::other(e)))? {
+        reader.get_mut().begin();
         take(&Row { path, columns, record: &record })?;
     }
     Ok(())

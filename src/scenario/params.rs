@@ -98,10 +98,19 @@ impl Complaint {
 pub fn nearest(name: &str, candidates: &[String]) -> Option<String> {
     candidates
         .iter()
+        .filter(|candidate| name.len().abs_diff(candidate.len()) <= typo_max(name, candidate))
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (name.len().max(candidate.len()) / 3).max(1))
+        .filter(|(distance, candidate)| *distance <= typo_max(name, candidate))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate.clone())
+}
+
+/// How many letters may differ between a typo and what was meant. A longer name than any that is meant is no typo.
+fn typo_max(name: &str, candidate: &str) -> usize {
+    match name.len() {
+        0..=200 => (name.len().max(candidate.len()) / 3).max(1),
+        _ => 0,
+    }
 }
 
 /// Reads the table found at the dotted path `at` as the parameters `T`.
@@ -143,9 +152,11 @@ pub fn shipped_or_file(at: &str, name: &str, shipped: &[(&str, &str)]) -> Result
     let found = shipped.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
     let text = match found {
         Some(text) => text,
-        None if name.ends_with(".toml") => std::fs::read_to_string(name).map_err(|error| {
-            Complaint::out_of_range(at, format!("{name:?}"), format!("a readable file ({error})"))
-        })?,
+        None if name.ends_with(".toml") => {
+            crate::intake::text(name.as_ref(), crate::intake::WRITTEN_BYTES_MAX).map_err(|error| {
+                Complaint::out_of_range(at, format!("{name:?}"), format!("a readable file ({error})"))
+            })?
+        }
         None => return Err(Complaint::unknown_name(at, name, shipped.iter().map(|(known, _)| *known))),
     };
     text.parse().map_err(|error: toml::de::Error| Complaint::WrongType {
@@ -156,7 +167,10 @@ pub fn shipped_or_file(at: &str, name: &str, shipped: &[(&str, &str)]) -> Result
 
 /// What is wrong with a TOML text, in one line: `line:column: problem`.
 pub fn toml_problem(text: &str, error: &toml::de::Error) -> String {
-    let problem = error.message().trim().replace('\n', "; ");
+    let problem = match error.message().trim() {
+        "recursion limit" => "keys within keys, too deep to follow".to_owned(),
+        problem => problem.replace('\n', "; "),
+    };
     match error.span() {
         Some(span) => {
             let before = text.get(..span.start).unwrap_or(text);

@@ -61,7 +61,10 @@ pub fn run_folder(data: &[u8]) {
         let _ = Manifest::from_json(&text).map(|manifest| manifest.to_json());
     }
     if let Some(report) = read(Report::read(dir)) {
-        read(report.render());
+        // Drawing takes longer than everything else.
+        if data.len().is_multiple_of(8) {
+            read(report.render());
+        }
         let _ = Card::of(&report).values();
         let _ = windtunnel::report::table::terminal(&report, 80);
     }
