@@ -4,4 +4,15 @@
 #[path = "../../tests/fuzzing/entry/mod.rs"]
 pub mod entry;
 
-pub use entry::target;
+use std::sync::Once;
+
+/// The target of this name.
+pub fn target(name: &str) -> entry::Entry {
+    static READY: Once = Once::new();
+    READY.call_once(|| {
+        // One thread does everything: the fuzzer's. To wake another would take longer than most inputs do.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread();
+        pool.build_global().expect("the first pool of the process");
+    });
+    entry::target(name)
+}

@@ -3,6 +3,7 @@
 //!
 //! Must not know which plug-ins exist.
 
+use crate::report::visible::clipped;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -11,7 +12,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Complaint {
     /// A key that nothing reads.
-    #[error("unknown key `{path}`{}; expected one of: {}", Nearest(.nearest), .expected.join(", "))]
+    #[error("unknown key `{}`{}; expected one of: {}", clipped(.path, KEY_CHARS_MAX), Nearest(.nearest), .expected.join(", "))]
     UnknownKey {
         /// Dotted path of the key.
         path: String,
@@ -165,12 +166,21 @@ pub fn shipped_or_file(at: &str, name: &str, shipped: &[(&str, &str)]) -> Result
     })
 }
 
+/// Keys within each other that the parser of TOML follows.
+const KEYS_DEEP_MAX: usize = 79;
+
+/// Characters of a key that a complaint repeats.
+const KEY_CHARS_MAX: usize = 100;
+
 /// What is wrong with a TOML text, in one line: `line:column: problem`.
 pub fn toml_problem(text: &str, error: &toml::de::Error) -> String {
-    let problem = match error.message().trim() {
-        "recursion limit" => "keys within keys, too deep to follow".to_owned(),
-        problem => problem.replace('\n', "; "),
-    };
+    let problem = error.message().trim().replace('\n', "; ");
+    if problem == "recursion limit" {
+        // Of all its errors this is the one whose place the parser does not tell.
+        let line =
+            text.lines().position(|line| line.matches('.').count() > KEYS_DEEP_MAX).map_or(1, |at| at + 1);
+        return format!("{line}:1: a key within more than {KEYS_DEEP_MAX} others, too deep to follow");
+    }
     match error.span() {
         Some(span) => {
             let before = text.get(..span.start).unwrap_or(text);
