@@ -15,6 +15,7 @@
 mod columns;
 pub mod files;
 pub mod id;
+mod intake;
 pub mod naming;
 pub mod progress;
 pub mod rng;

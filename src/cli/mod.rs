@@ -29,6 +29,7 @@ mod validate;
 use crate::experiment::RunError;
 use crate::experiment::profiles::What;
 use crate::progress::Progress;
+use crate::report::visible::visible;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -131,7 +132,8 @@ impl CliError {
         let (CliError::BadInput(error) | CliError::Failed(error)) = self;
         let mut line = String::new();
         for cause in error.chain() {
-            let cause = cause.to_string();
+            // Line ends part complaints from each other; whatever else a terminal would obey is spelt out.
+            let cause = cause.to_string().split('\n').map(visible).collect::<Vec<_>>().join("\n");
             if line.is_empty() {
                 line = cause;
             } else if !line.ends_with(&cause) {

@@ -6,6 +6,7 @@ pub use super::ids::DenseIds;
 use super::story::Story;
 use super::{EventError, ExitReason, Session};
 use crate::id::{AgentId, ItemId};
+use crate::intake::batches::{guarded, guarded_batches};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int32Type, UInt8Type, UInt32Type};
 use arrow_array::{Array, BooleanArray, Int32Array, PrimitiveArray, RecordBatch, StringArray};
@@ -218,7 +219,8 @@ impl<'a> Log<'a> {
         let parquet = |source| EventError::Parquet { path: path.to_owned(), source };
         let io = |source| EventError::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(io)?;
-        let plain = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(parquet)?;
+        let load = || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new());
+        let plain = guarded(load).map_err(parquet)?;
         check_schema(path, plain.schema())?;
         // Texts come as keys into dictionaries, as they are in the file: each is looked at once.
         let keyed = |field: &Arc<Field>| match field.data_type() {
@@ -230,7 +232,7 @@ impl<'a> Log<'a> {
         };
         let schema = Arc::new(Schema::new(plain.schema().fields().iter().map(keyed).collect::<Vec<_>>()));
         let options = ArrowReaderOptions::new().with_schema(schema);
-        let metadata = ArrowReaderMetadata::try_new(plain.metadata().clone(), options).map_err(parquet)?;
+        let metadata = guarded(|| ArrowReaderMetadata::try_new(plain.metadata().clone(), options)).map_err(parquet)?;
         let is_read = |name: &str| {
             let known = super::write::schema().field_with_name(name).is_ok();
             known && !UNREAD.contains(&name) && (wanted.is_some() || !WORDS.contains(&name))
@@ -257,15 +259,14 @@ impl<'a> Log<'a> {
         // Opened anew: copies of a handle share the place they read at.
         let file = File::open(&self.path);
         let file = file.map_err(|source| EventError::Io { path: self.path.clone(), source })?;
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
             .with_row_groups(vec![number])
             .with_projection(self.columns.clone())
-            .with_batch_size(ROWS_AT_ONCE)
-            .build()
-            .map_err(parquet)?;
+            .with_batch_size(ROWS_AT_ONCE);
+        let reader = guarded(|| builder.build()).map_err(parquet)?;
         let mut first_row = first_row;
-        for rows in reader {
-            let rows = rows.map_err(|error| parquet(error.into()))?;
+        for rows in guarded_batches(reader) {
+            let rows = rows.map_err(parquet)?;
             let n_rows = rows.num_rows() as u64;
             self.take_batch(self.batch(rows, first_row)?, apart)?;
             first_row += n_rows;

@@ -90,8 +90,8 @@ fn stored_candidates(
         return Ok(Vec::new());
     };
     let path = base_dir.join(path);
-    let text =
-        std::fs::read_to_string(&path).map_err(|source| DatasetError::Io { path: path.clone(), source })?;
+    let text = crate::intake::text(&path, crate::intake::MADE_BYTES_MAX)
+        .map_err(|source| DatasetError::Io { path: path.clone(), source })?;
     let mut lists = vec![Vec::new(); dataset.n_users()];
     for (line, row) in text.lines().enumerate() {
         let bad = |column: usize, value: &str, expected: &str| DatasetError::BadRow {

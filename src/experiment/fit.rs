@@ -132,7 +132,8 @@ fn load(
 ) -> Result<Box<dyn Recommender>, RecommendError> {
     let path = dir.join("fitted_on.json");
     let bad = |problem| RecommendError::BadModel { path: path.clone(), problem };
-    let bytes = std::fs::read(&path).map_err(|source| RecommendError::Io { path: path.clone(), source })?;
+    let bytes = crate::intake::bytes(&path, crate::intake::WRITTEN_BYTES_MAX)
+        .map_err(|source| RecommendError::Io { path: path.clone(), source })?;
     let fitted_on: FittedOn = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
     if fitted_on.kind != arm.kind.name() {
         return Err(bad(format!("kind is {:?}, the arm expects {:?}", fitted_on.kind, arm.kind.name())));

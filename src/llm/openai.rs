@@ -11,14 +11,14 @@
 mod backend;
 mod exchange;
 mod limits;
-mod post;
+pub mod post;
 mod retry;
 mod secret;
 mod settings;
 mod structured;
 mod tokens;
-mod verdict;
-mod wire;
+pub mod verdict;
+pub mod wire;
 
 pub use exchange::Exchange;
 pub use settings::{MaxTokensField, OpenAiSettings, StructuredOutput};

@@ -4,6 +4,7 @@
 use super::{Catalogue, CatalogueItem, PersonRecord, Population};
 use crate::files;
 use crate::id::{AgentId, GenreId};
+use crate::intake::records::Bounded;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -223,7 +224,7 @@ fn for_each_row(
 ) -> Result<(), SubjectsError> {
     let io = |source: std::io::Error| SubjectsError::Io { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(io)?;
-    let mut reader = csv::ReaderBuilder::new().from_reader(std::io::BufReader::new(file));
+    let mut reader = csv::ReaderBuilder::new().from_reader(Bounded::new(file));
     let header = reader.headers().map_err(|e| io(std::io::Error::other(e)))?.clone();
     if !header.iter().eq(columns.iter().copied()) && !is_older(&header, columns) {
         let row = Row { path, columns, record: &header };
@@ -231,6 +232,7 @@ fn for_each_row(
     }
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(|e| io(std::io::Error::other(e)))? {
+        reader.get_mut().begin();
         take(&Row { path, columns, record: &record })?;
     }
     Ok(())

@@ -43,6 +43,7 @@ mod tests;
 use crate::event::EventError;
 use crate::event::read::{DenseIds, for_each_session};
 use crate::files;
+use crate::intake;
 use crate::metric::subjects::{self, SubjectsError};
 use crate::metric::tables::{ComparisonRow, MetricsRow};
 use crate::metric::truth::{OrderRow, TruthRow};
@@ -334,8 +335,18 @@ impl Rendered {
     }
 }
 
+/// What the names of arms, studies, tables and charts are made of.
+const NAME_EXPECTED: &str = "1 to 64 letters, digits, `_`, `-` or `.`, not starting with `.`";
+
+/// Whether a name can be part of a file's: nothing that a run folder says leads out of it.
+fn names_a_file(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    !name.is_empty() && name.len() <= 64 && !name.starts_with('.') && name.chars().all(fits)
+}
+
 fn read_text(path: &Path) -> Result<String, ReportError> {
-    std::fs::read_to_string(path).map_err(|source| ReportError::Io { path: path.to_owned(), source })
+    intake::text(path, intake::MADE_BYTES_MAX)
+        .map_err(|source| ReportError::Io { path: path.to_owned(), source })
 }
 
 fn read_rows<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, ReportError> {
@@ -352,6 +363,10 @@ fn read_rows_of_some<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<
 /// The event files of an arm, in the order of their names.
 pub(crate) fn event_files(run_dir: &Path, arm: &str) -> Result<Vec<PathBuf>, ReportError> {
     let dir = run_dir.join("events").join(format!("arm={arm}"));
+    if !names_a_file(arm) {
+        let problem = format!("{arm:?} is no name of an arm, expected {NAME_EXPECTED}");
+        return Err(ReportError::Incomplete { path: run_dir.join("manifest.json"), problem });
+    }
     let failed = |source| ReportError::Io { path: dir.clone(), source };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(&dir).map_err(failed)? {
