@@ -4,7 +4,7 @@
 use super::assemble::Told;
 pub use super::ids::DenseIds;
 use super::story::Story;
-use super::{EventError, ExitReason, Session};
+use super::{Event, EventError, ExitReason, Session, Text, What};
 use crate::id::{AgentId, ItemId};
 use crate::intake::batches::{guarded, guarded_batches};
 use arrow_array::cast::AsArray;
@@ -79,6 +79,27 @@ struct Wanted<'a> {
     users: &'a [&'a str],
 }
 
+/// Calls `take` with the events of a file as they were written, in file order, some at a time.
+pub fn for_some_events(
+    path: &Path,
+    ids: &DenseIds,
+    mut take: impl FnMut(&[Event]) -> Result<(), EventError>,
+) -> Result<(), EventError> {
+    let log = Log::open(path, ids, None, &[])?;
+    let mut begins = 0;
+    let mut groups = Vec::new();
+    for (number, group) in log.metadata.metadata().row_groups().iter().enumerate() {
+        groups.push((number, begins));
+        begins = u64::saturating_add(begins, group.num_rows().max(0) as u64);
+    }
+    for some in groups.chunks(GROUPS_AT_ONCE) {
+        let read: Vec<Result<Vec<Event>, EventError>> =
+            some.par_iter().map(|&(number, first_row)| log.events(number, first_row)).collect();
+        read.into_iter().try_for_each(|events| take(&events?))?;
+    }
+    Ok(())
+}
+
 /// With nobody wanted in particular: everybody, and no texts.
 fn for_each(
     path: &Path,
@@ -86,7 +107,8 @@ fn for_each(
     wanted: Option<Wanted<'_>>,
     take: &mut dyn FnMut(&mut Story),
 ) -> Result<(), EventError> {
-    let log = Log::open(path, ids, wanted)?;
+    let unread = if wanted.is_some() { &UNREAD[..1] } else { &UNREAD };
+    let log = Log::open(path, ids, wanted, unread)?;
     let mut begins = 0;
     let mut groups = Vec::new();
     for (number, group) in log.metadata.metadata().row_groups().iter().enumerate() {
@@ -160,9 +182,8 @@ fn check_schema(path: &Path, found: &Schema) -> Result<(), EventError> {
     Ok(())
 }
 
-/// Columns that only stories with their words need, or nobody.
-const WORDS: [&str; 1] = ["text"];
-const UNREAD: [&str; 1] = ["score"];
+/// Columns that no session needs; the second is of stories with their words.
+const UNREAD: [&str; 2] = ["score", "text"];
 
 /// An event file being read.
 struct Log<'a> {
@@ -215,7 +236,12 @@ struct Batch {
 }
 
 impl<'a> Log<'a> {
-    fn open(path: &Path, ids: &'a DenseIds, wanted: Option<Wanted<'a>>) -> Result<Self, EventError> {
+    fn open(
+        path: &Path,
+        ids: &'a DenseIds,
+        wanted: Option<Wanted<'a>>,
+        unread: &[&str],
+    ) -> Result<Self, EventError> {
         let parquet = |source| EventError::Parquet { path: path.to_owned(), source };
         let io = |source| EventError::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(io)?;
@@ -232,10 +258,10 @@ impl<'a> Log<'a> {
         };
         let schema = Arc::new(Schema::new(plain.schema().fields().iter().map(keyed).collect::<Vec<_>>()));
         let options = ArrowReaderOptions::new().with_schema(schema);
-        let metadata = guarded(|| ArrowReaderMetadata::try_new(plain.metadata().clone(), options)).map_err(parquet)?;
+        let metadata =
+            guarded(|| ArrowReaderMetadata::try_new(plain.metadata().clone(), options)).map_err(parquet)?;
         let is_read = |name: &str| {
-            let known = super::write::schema().field_with_name(name).is_ok();
-            known && !UNREAD.contains(&name) && (wanted.is_some() || !WORDS.contains(&name))
+            super::write::schema().field_with_name(name).is_ok() && !unread.contains(&name)
         };
         let fields = metadata.schema().fields().iter().enumerate();
         let read = fields.filter(|(_, field)| is_read(field.name())).map(|(k, _)| k);
@@ -255,6 +281,29 @@ impl<'a> Log<'a> {
     }
 
     fn take_group(&self, number: usize, first_row: u64, apart: &mut Apart) -> Result<(), EventError> {
+        self.for_each_batch(number, first_row, &mut |batch| self.take_batch(batch, apart))
+    }
+
+    /// The events of a row group.
+    fn events(&self, number: usize, first_row: u64) -> Result<Vec<Event>, EventError> {
+        let mut events = Vec::new();
+        self.for_each_batch(number, first_row, &mut |batch| {
+            let columns = Row::of(&batch.rows).expect("looked at before");
+            for k in 0..batch.rows.num_rows() {
+                let event = event(&columns, &batch, k);
+                events.push(event.map_err(|problem| self.bad(batch.first_row + k as u64, problem))?);
+            }
+            Ok(())
+        })?;
+        Ok(events)
+    }
+
+    fn for_each_batch(
+        &self,
+        number: usize,
+        first_row: u64,
+        take: &mut dyn FnMut(Batch) -> Result<(), EventError>,
+    ) -> Result<(), EventError> {
         let parquet = |source| EventError::Parquet { path: self.path.clone(), source };
         // Opened anew: copies of a handle share the place they read at.
         let file = File::open(&self.path);
@@ -268,7 +317,7 @@ impl<'a> Log<'a> {
         for rows in guarded_batches(reader) {
             let rows = rows.map_err(parquet)?;
             let n_rows = rows.num_rows() as u64;
-            self.take_batch(self.batch(rows, first_row)?, apart)?;
+            take(self.batch(rows, first_row)?)?;
             first_row += n_rows;
         }
         Ok(())
@@ -390,6 +439,8 @@ struct Row<'a> {
     reason: Keyed<'a>,
     /// Where words are wanted.
     text: Option<Keyed<'a>>,
+    /// Where scores are.
+    score: Option<&'a PrimitiveArray<Float32Type>>,
 }
 
 impl<'a> Row<'a> {
@@ -412,6 +463,7 @@ impl<'a> Row<'a> {
             fatigue: column("fatigue")?.as_primitive_opt()?,
             reason: Keyed::of(batch, "reason")?,
             text: Keyed::of(batch, "text"),
+            score: column("score").and_then(|scores| scores.as_primitive_opt()),
         })
     }
 
@@ -460,6 +512,40 @@ fn told<'a>(columns: &Row<'a>, batch: &Batch, k: usize) -> Result<Told<'a>, Stri
         "forgetting" => Told::Forgetting { text: columns.words(k) },
         kind => return Err(format!("unknown event {kind:?}")),
     })
+}
+
+/// The event that a row was written from.
+fn event(columns: &Row<'_>, batch: &Batch, k: usize) -> Result<Event, String> {
+    let key = usize::try_from(columns.user.keys.value(k)).ok();
+    let agent = key.and_then(|key| *batch.agents.get(key)?);
+    let agent = agent.ok_or_else(|| format!("user {:?} is not in agents.csv", columns.user.text(k)))?;
+    let item = || {
+        let key = if columns.item.keys.is_null(k) { -1 } else { columns.item.keys.value(k) };
+        let item = usize::try_from(key).ok().and_then(|key| *batch.items.get(key)?);
+        item.ok_or_else(|| format!("item {:?} is not in items.csv", columns.item.text(k)))
+    };
+    let place = |slot: Option<u32>| slot.ok_or("no slot, expected one".to_owned());
+    let own = |text: &str| Text::Owned(text.to_owned());
+    let what = match told(columns, batch, k)? {
+        Told::Exposure { slot, item, aligned, held_out, propensity, advertised } => {
+            let score = columns.score.filter(|scores| !scores.is_null(k)).map(|scores| scores.value(k));
+            let score = score.ok_or("no score, expected one")?;
+            What::Exposure { slot: place(slot)?, item, score, propensity, advertised, aligned, held_out }
+        }
+        Told::Watch { slot } => What::Watch { slot: place(slot)?, item: item()? },
+        Told::Rating { slot, rating, feeling } => {
+            let rating = rating.ok_or("no rating, expected one")?;
+            What::Rating { slot: place(slot)?, item: item()?, rating, feeling: own(feeling) }
+        }
+        Told::Reflection { satisfaction, fatigue, text } => {
+            What::Reflection { satisfaction, fatigue, text: own(text) }
+        }
+        Told::Forgetting { text } => What::Forgetting { text: own(text) },
+        Told::Exit { reason, text } => What::Exit { reason, text: own(text) },
+        Told::Interview { satisfaction, text } => What::Interview { satisfaction, text: own(text) },
+        Told::Failure { step, cause } => What::Failure { step: own(step), cause: own(cause) },
+    };
+    Ok(Event { round: columns.round.value(k), agent, page: columns.page.value(k), what })
 }
 
 #[cfg(test)]

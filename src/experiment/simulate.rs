@@ -7,6 +7,7 @@ use super::prepare::{Prepared, never_shown};
 use super::{RunError, RunOptions, prepare};
 use crate::agent::cue::Cues;
 use crate::dataset::{Interaction, Interactions, Split};
+use crate::event::read::for_some_events;
 use crate::event::write::{EventWriter, RawIds};
 use crate::event::{Event, EventError, What};
 use crate::id::{AgentId, ItemId, UserId};
@@ -139,11 +140,27 @@ impl Parts<'_> {
         let n_agents = self.prepared.agents.len();
         let per_part = self.scenario.file.world.agents_per_part as usize;
         let first = self.round as usize * n_agents.div_ceil(per_part);
+        let mut ids = None;
         for (number, start) in (first..).zip((0..n_agents).step_by(per_part)) {
             let path = self.folder.part(&self.arm.name, number)?;
+            if self.is_kept(&path) {
+                let ids = ids.get_or_insert_with(|| self.prepared.ids());
+                for_some_events(&path, ids, |events| {
+                    tell(events);
+                    Ok(())
+                })?;
+                progress.advance(per_part.min(n_agents - start) as u64, "");
+                continue;
+            }
             self.simulate_part(tunnel, start..(start + per_part).min(n_agents), &path, progress, tell)?;
         }
         Ok(())
+    }
+
+    /// Whether a part is whole and this run's already. Where language models are asked, everything is done again from
+    /// the tape, which costs nothing and counts every call.
+    fn is_kept(&self, path: &Path) -> bool {
+        path.is_file() && self.scenario.llm.models.is_empty()
     }
 
     fn simulate_part(

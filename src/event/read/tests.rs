@@ -76,6 +76,14 @@ fn every_text_of_the_log_comes_back() {
     }
     write(&path, &events, &raw);
 
+    let mut read = Vec::new();
+    for_some_events(&path, &ids, |some| {
+        read.extend_from_slice(some);
+        Ok(())
+    })
+    .expect("readable");
+    assert_eq!(read, events);
+
     let mut stories = Vec::new();
     for_each_story(&path, &ids, 1, &["u0", "u2"], |story| stories.push(story.clone())).expect("readable");
     let sessions = assemble::sessions(&events);
