@@ -1,6 +1,7 @@
 //! `windtunnel run`: a scenario into a run folder, and its verdict on the terminal.
 
 use super::{CliError, Listener, base_dir, print};
+use crate::experiment::folder::Mode;
 use crate::experiment::{self, RunOptions};
 use crate::scenario::Scenario;
 use clap::Args;
@@ -52,7 +53,7 @@ impl ScenarioArguments {
         RunOptions {
             out,
             base_dir,
-            force: self.force,
+            mode: if self.force { Mode::Force } else { Mode::New },
             checkpoints: self.checkpoints.as_deref(),
             tape: self.tape.parse().unwrap_or_default(),
             progress,
@@ -75,6 +76,9 @@ pub struct Arguments {
     /// Where to write the run; `reports/NAME` of the scenario when not given
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Go on with the run that the folder holds, if it is this one; an empty folder is begun
+    #[arg(long, conflicts_with = "force")]
+    resume: bool,
 }
 
 /// Runs the scenario.
@@ -82,7 +86,10 @@ pub fn run(arguments: &Arguments, progress: Listener<'_>) -> Result<(), CliError
     let scenario = arguments.common.load()?;
     let out = arguments.out.clone().unwrap_or_else(|| arguments.common.folder(&scenario, ""));
     let base_dir = base_dir()?;
-    let options = arguments.common.options(&out, &base_dir, progress);
+    let mut options = arguments.common.options(&out, &base_dir, progress);
+    if arguments.resume {
+        options.mode = Mode::Resume;
+    }
     experiment::run(&scenario, &options).map_err(CliError::of_run)?;
     let summary = crate::report::summary(&out).map_err(CliError::failed)?;
     print(&format!("{summary}\nreport: {}\n", out.join("report.html").display()))

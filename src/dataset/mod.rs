@@ -31,6 +31,7 @@ mod table;
 use crate::id::{GenreId, ItemId, UserId};
 use crate::progress::Progress;
 use crate::rng::Streams;
+use crate::stop::Stopped;
 use crate::scenario::params::Complaint;
 use sparse::Csr;
 use std::path::{Path, PathBuf};
@@ -358,6 +359,9 @@ pub fn kind(name: &str) -> Option<&'static dyn SourceKind> {
 /// Why data could not be read or split.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
+    /// The work was asked to stop.
+    #[error("the work was stopped")]
+    Stopped(#[from] Stopped),
     /// The file or folder could not be opened or read.
     #[error("cannot read {path}")]
     Io {

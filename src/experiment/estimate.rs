@@ -123,6 +123,7 @@ fn rehearse(
         done.map_err(|error| match error {
             WorldError::Recommend(source) => RunError::Recommend { arm: arm.name.clone(), source },
             WorldError::Behavior(source) => RunError::Behavior(source),
+            WorldError::Stopped(stopped) => RunError::Stopped(stopped),
         })?;
         let Some(tallies) = tallies else { continue };
         agents_ask = true;

@@ -3,6 +3,7 @@
 
 use super::fit::{Workshop, training};
 use super::folder::RunFolder;
+use super::identity::RunIdentity;
 use super::{RunError, RunOptions, prepare, tables};
 use crate::dataset::{Dataset, DatasetError, Interactions, Split};
 use crate::metric::Measured;
@@ -47,8 +48,10 @@ pub fn run(scenario: &Scenario, options: &RunOptions<'_>) -> Result<Tables, RunE
                 .map_err(|source| RunError::Recommend { arm: arm.name.clone(), source })?;
         measured.push((&arm.name, found));
     }
-    let folder = RunFolder::create(options.out, options.force)?;
-    folder.write("scenario.toml", super::scenario_text(scenario).as_bytes())?;
+    let text = super::scenario_text(scenario);
+    let identity = RunIdentity::new(&text, &dataset.content_hash());
+    let folder = RunFolder::create(options.out, options.mode, Some((&identity, &text)))?;
+    folder.write("scenario.toml", text.as_bytes())?;
     write(scenario, &dataset, &folder, &measured, streams)
 }
 

@@ -117,6 +117,7 @@ impl Workshop<'_> {
             checkpoint_dir,
             ..FitContext::plain(self.streams, self.progress)
         };
+        self.progress.go_on()?;
         self.progress.begin(&format!("fit {}", arm.name), 0);
         let fitted = arm.trainer.fit(&training(self.dataset, split), &mut context);
         self.progress.end();
@@ -170,7 +171,7 @@ pub fn fit_and_save(
     let folders: Result<Vec<ModelFolder>, RunError> = scenario
         .arms
         .iter()
-        .map(|arm| ModelFolder::create(&options.out.join(&arm.name), options.force))
+        .map(|arm| ModelFolder::create(&options.out.join(&arm.name), options.replaces()))
         .collect();
     for (arm, folder) in scenario.arms.iter().zip(folders?) {
         let (model, _) = workshop.fit(&split, arm, 0)?;

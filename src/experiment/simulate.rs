@@ -230,6 +230,7 @@ impl Stopped {
                 RunError::Recommend { arm: arm.to_owned(), source }
             }
             Stopped::World(WorldError::Behavior(source)) => RunError::Behavior(source),
+            Stopped::World(WorldError::Stopped(stopped)) => RunError::Stopped(stopped),
             Stopped::Event(source) => RunError::Event(source),
         }
     }

@@ -46,6 +46,7 @@ use crate::llm::LlmError;
 use crate::llm::client::Client;
 use crate::progress::Progress;
 use crate::rng::Streams;
+use crate::stop::Stopped;
 use crate::scenario::params::Complaint;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -401,6 +402,9 @@ pub fn kind(name: &str) -> Option<&'static dyn RecommenderKind> {
 /// Why a recommender could not be fitted, saved, loaded or asked.
 #[derive(Debug, thiserror::Error)]
 pub enum RecommendError {
+    /// The work was asked to stop.
+    #[error("the work was stopped")]
+    Stopped(#[from] Stopped),
     /// A model file could not be read or written.
     #[error("cannot access model file {path}")]
     Io {
@@ -462,7 +466,11 @@ pub enum RecommendError {
 impl RecommendError {
     /// Whether nobody will be answered any more, as against one request failing: a spent budget, say.
     pub fn stops_run(&self) -> bool {
-        matches!(self, RecommendError::Llm(error) if error.stops_run())
+        match self {
+            RecommendError::Llm(error) => error.stops_run(),
+            RecommendError::Stopped(_) => true,
+            _ => false,
+        }
     }
 
     /// What went wrong, for a place that already names user and page.

@@ -17,6 +17,7 @@ use crate::event::Event;
 use crate::progress::Progress;
 use crate::recommender::{RecommendError, Recommender};
 use crate::rng::Streams;
+use crate::stop::Stopped;
 use bevy_ecs::entity::Entity;
 use bevy_ecs::resource::Resource;
 use bevy_ecs::world::World;
@@ -87,6 +88,9 @@ pub struct Tunnel {
 /// Why a simulation cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
+    /// The work was asked to stop.
+    #[error("the work was stopped")]
+    Stopped(#[from] Stopped),
     /// A recommender failed, and the rules say to stop.
     #[error(transparent)]
     Recommend(#[from] RecommendError),
@@ -130,6 +134,7 @@ impl Tunnel {
         let mut page_tick = schedule::page_tick();
         let mut browsing = world.query_filtered::<Entity, bevy_ecs::query::With<Browsing>>();
         while browsing.iter(&world).next().is_some() {
+            progress.go_on()?;
             page_tick.run(&mut world);
             if let Some(error) = world.resource_mut::<Trouble>().0.take() {
                 return Err(error);

@@ -13,7 +13,8 @@ use crate::progress::Progress;
 use minijinja::context;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 /// Characters of a sentence of taste.
 const SENTENCE_CHARS_MAX: usize = 160;
@@ -28,6 +29,9 @@ pub struct Biographies {
     /// Raw user id and cause, by user.
     pub failures: Vec<(String, String)>,
 }
+
+/// How long a reply is waited for before the work looks whether it is to stop.
+const WAIT_MAX: Duration = Duration::from_millis(50);
 
 /// Has the model describe everybody who will be simulated and has rated anything.
 pub fn write(
@@ -55,7 +59,13 @@ pub fn write(
     drop(sender);
     let mut found = Biographies::default();
     let mut failures = Vec::new();
-    for (user, said) in arrivals {
+    loop {
+        progress.go_on()?;
+        let (user, said) = match arrivals.recv_timeout(WAIT_MAX) {
+            Ok(arrived) => arrived,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
         let raw = setting.dataset.users.raw(user.0).to_owned();
         match said {
             Ok(said) => {
