@@ -14,6 +14,7 @@ mod estimate;
 mod evaluate;
 mod fit;
 mod list;
+mod merge;
 mod off_policy;
 mod plan;
 mod profiles;
@@ -54,6 +55,8 @@ pub struct Cli {
 enum Command {
     /// Run a scenario into a folder: events, tables, plots and a report
     Run(run::Arguments),
+    /// Put the shards of a run together, as if one process had run it
+    Merge(merge::Arguments),
     /// Run a scenario for every cell of a grid of settings, into one table
     Sweep(sweep::Arguments),
     /// Say how many agents a difference takes, from a simulated pilot
@@ -194,8 +197,11 @@ impl Command {
     fn once_stopped(&self) -> Option<&'static str> {
         match self {
             Command::Run(_) => Some("stopped; go on with --resume"),
+            Command::Merge(_) => Some("stopped; merge again with --force"),
             Command::Sweep(_) => Some("stopped; the same command goes on"),
-            Command::Fit(_) => Some("stopped; models that are finished are saved, with --checkpoints fits can be gone on with"),
+            Command::Fit(_) => Some(
+                "stopped; models that are finished are saved, with --checkpoints fits can be gone on with",
+            ),
             Command::Plan(_)
             | Command::Evaluate(_)
             | Command::Estimate(_)
@@ -214,6 +220,7 @@ impl Command {
 fn dispatch(command: Command, progress: Listener<'_>) -> Result<(), CliError> {
     match command {
         Command::Run(arguments) => run::run(&arguments, progress),
+        Command::Merge(arguments) => merge::run(&arguments, progress),
         Command::Sweep(arguments) => sweep::run(&arguments, progress),
         Command::Plan(arguments) => plan::run(&arguments, progress),
         Command::Compare(arguments) => compare::run(&arguments),

@@ -2,6 +2,7 @@
 
 use super::{CliError, Listener, base_dir, print};
 use crate::experiment::folder::Mode;
+use crate::experiment::identity::Shard;
 use crate::experiment::{self, RunOptions};
 use crate::scenario::Scenario;
 use clap::Args;
@@ -56,6 +57,7 @@ impl ScenarioArguments {
             mode: if self.force { Mode::Force } else { Mode::New },
             checkpoints: self.checkpoints.as_deref(),
             tape: self.tape.parse().unwrap_or_default(),
+            shard: None,
             progress,
         }
     }
@@ -79,6 +81,9 @@ pub struct Arguments {
     /// Go on with the run that the folder holds, if it is this one; an empty folder is begun
     #[arg(long, conflicts_with = "force")]
     resume: bool,
+    /// Simulate only one of several slices of the agents, e.g. 3/16: `merge` puts all of them together
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
 }
 
 /// Runs the scenario.
@@ -90,7 +95,11 @@ pub fn run(arguments: &Arguments, progress: Listener<'_>) -> Result<(), CliError
     if arguments.resume {
         options.mode = Mode::Resume;
     }
+    options.shard = arguments.shard;
     experiment::run(&scenario, &options).map_err(CliError::of_run)?;
+    if let Some(shard) = arguments.shard {
+        return print(&format!("shard {shard}: {}\n", out.display()));
+    }
     let summary = crate::report::summary(&out).map_err(CliError::failed)?;
     print(&format!("{summary}\nreport: {}\n", out.join("report.html").display()))
 }

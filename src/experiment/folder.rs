@@ -3,12 +3,13 @@
 use super::RunError;
 use super::identity::{self, RunIdentity, first_difference};
 use super::lock::{Asked, Lock};
+use super::shards;
 use crate::files;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a run writes; `--force` removes these and nothing else.
-const OUTPUTS: [&str; 22] = [
+const OUTPUTS: [&str; 23] = [
     "manifest.json",
     "report.html",
     "sessions.csv",
@@ -29,6 +30,7 @@ const OUTPUTS: [&str; 22] = [
     "policies.csv",
     "events",
     "plots",
+    shards::FILE_NAME,
     // The last to go, since they tell that the folder is a run's, and which.
     "scenario.toml",
     identity::FILE_NAME,
@@ -138,7 +140,8 @@ impl RunFolder {
 
     /// Whether everything is there that takes long: only the report may be missing.
     pub fn is_complete(&self) -> bool {
-        self.is_resumed && self.root.join("manifest.json").is_file()
+        self.is_resumed
+            && ["manifest.json", shards::FILE_NAME].iter().any(|name| self.root.join(name).is_file())
     }
 
     /// Where training may leave checkpoints for the same run to go on from.
@@ -170,9 +173,15 @@ impl RunFolder {
 
     /// One part of the events of an arm, in Hive layout; its folder is made.
     pub fn part(&self, arm: &str, number: usize) -> Result<PathBuf, RunError> {
-        let dir = self.root.join("events").join(format!("arm={arm}"));
-        std::fs::create_dir_all(&dir).map_err(|source| RunError::Io { path: dir.clone(), source })?;
-        Ok(dir.join(format!("part-{number:05}.parquet")))
+        let path = self.part_path(arm, number);
+        let dir = path.parent().unwrap_or(&self.root);
+        std::fs::create_dir_all(dir).map_err(|source| RunError::Io { path: dir.to_owned(), source })?;
+        Ok(path)
+    }
+
+    /// The same without making the folder.
+    pub fn part_path(&self, arm: &str, number: usize) -> PathBuf {
+        self.root.join("events").join(format!("arm={arm}")).join(format!("part-{number:05}.parquet"))
     }
 
     /// The parts of the events of an arm, in order.

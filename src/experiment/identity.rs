@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::fmt;
+use std::str::FromStr;
 
 /// The file of a run folder that holds it.
 pub const FILE_NAME: &str = "identity.json";
@@ -11,11 +13,34 @@ pub const FILE_NAME: &str = "identity.json";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shard {
-    /// Which, from 0.
+    /// Which, from 1.
     pub index: u32,
     /// Of how many.
     pub of: u32,
 }
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.of)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
+        match numbers {
+            Some((index, of)) if (1..=N_SHARDS_MAX).contains(&of) && (1..=of).contains(&index) => {
+                Ok(Shard { index, of })
+            }
+            _ => Err(format!("expected K/N with K in 1..=N and N in 1..={N_SHARDS_MAX}, e.g. 3/16")),
+        }
+    }
+}
+
+/// Processes that can share a run.
+const N_SHARDS_MAX: u32 = 65_536;
 
 /// What a run is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +92,7 @@ impl RunIdentity {
     /// The first thing in which `there` is another run than this, from the most general to the most special.
     pub fn difference(&self, there: &RunIdentity) -> Option<Difference> {
         let shard = |shard: Option<Shard>| match shard {
-            Some(Shard { index, of }) => format!("{index}/{of}"),
+            Some(shard) => shard.to_string(),
             None => "all of it".to_owned(),
         };
         let fields = [
@@ -127,12 +152,20 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        for shard in [None, Some(Shard { index: 0, of: 2 })] {
+        for shard in [None, Some(Shard { index: 1, of: 2 })] {
             let identity = RunIdentity { shard, ..RunIdentity::new("x", "d") };
             let read: RunIdentity = serde_json::from_str(&identity.to_json()).expect("JSON");
             assert_eq!(read, identity);
         }
         assert!(serde_json::from_str::<RunIdentity>("{\"windtunnel\": \"1\"}").is_err());
+    }
+
+    #[test]
+    fn shards_are_spelt_k_of_n() {
+        assert_eq!("3/16".parse::<Shard>().map(|shard| shard.to_string()).as_deref(), Ok("3/16"));
+        for wrong in ["", "3", "0/2", "3/2", "1/0", "-1/2", "1/65537", "a/b", "1/2/3"] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod prepare;
 mod pretend;
 pub mod profiles;
 pub mod readback;
+pub mod shards;
 mod simulate;
 mod studies;
 mod tables;
@@ -39,11 +40,12 @@ use crate::profiler::ProfilerError;
 use crate::progress::Progress;
 use crate::recommender::{RecommendError, Surroundings};
 use crate::report::ReportError;
+use crate::report::manifest::{ArmInfo, LlmUsage};
 use crate::scenario::Scenario;
 use crate::stop::Stopped;
 use crate::study::StudyError;
 use folder::{Holder, Mode, RunFolder};
-use identity::{Difference, RunIdentity};
+use identity::{Difference, RunIdentity, Shard};
 use prepare::Prepared;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,6 +61,8 @@ pub struct RunOptions<'a> {
     /// Where training may leave checkpoints and go on from those of a killed run; a run keeps them in its own
     /// folder when not given.
     pub checkpoints: Option<&'a Path>,
+    /// Which slice of the agents is simulated, where it is not all of them.
+    pub shard: Option<Shard>,
     /// What a run takes from the tape of its language models.
     pub tape: TapeMode,
     /// Where progress goes, and where work hears that it is to stop.
@@ -68,7 +72,15 @@ pub struct RunOptions<'a> {
 impl<'a> RunOptions<'a> {
     /// A run into this folder that replaces nothing, leaves no checkpoints, and takes from its tape what is there.
     pub fn new(out: &'a Path, base_dir: &'a Path, progress: &'a dyn Progress) -> Self {
-        RunOptions { out, base_dir, mode: Mode::New, checkpoints: None, tape: TapeMode::Auto, progress }
+        RunOptions {
+            out,
+            base_dir,
+            mode: Mode::New,
+            checkpoints: None,
+            shard: None,
+            tape: TapeMode::Auto,
+            progress,
+        }
     }
 
     /// Whether what stands in the way of a file may be replaced.
@@ -169,6 +181,20 @@ pub enum RunError {
         /// Which folder.
         path: PathBuf,
     },
+    /// Rounds learn from everybody, and slices of agents know only themselves.
+    #[error("rounds is {n_rounds}, must be 1 for --shard: a refit needs what all agents did")]
+    NotShared {
+        /// Rounds of the scenario.
+        n_rounds: u32,
+    },
+    /// Folders are not the shards of one run.
+    #[error("{path} {problem}")]
+    Merge {
+        /// Which folder or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A tape that is recorded anew would not fit what is kept.
     #[error("--tape record asks everything again, --resume keeps what was answered; give one of them")]
     ResumedRecording,
@@ -214,6 +240,8 @@ impl RunError {
                 | RunError::OtherRun { .. }
                 | RunError::NoIdentity { .. }
                 | RunError::ResumedRecording
+                | RunError::NotShared { .. }
+                | RunError::Merge { .. }
                 | RunError::NothingObserved(_)
                 | RunError::Empty { .. }
                 | RunError::Study { source: StudyError::Unanswerable { .. }, .. }
@@ -259,15 +287,16 @@ fn stages(scenario: &Scenario, llm: &Arc<Client>, options: &RunOptions<'_>) -> R
     if options.mode == Mode::Resume && options.tape == TapeMode::Record {
         return Err(RunError::ResumedRecording);
     }
+    shards::check(scenario, options.shard)?;
     let mut clock = manifest::Clock::start();
     let prepared = Prepared::new(scenario, options.base_dir, llm, options.progress)?;
     clock.lap("prepare");
     let text = scenario_text(scenario);
-    let identity = RunIdentity::new(&text, &prepared.dataset_hash);
+    let identity = RunIdentity { shard: options.shard, ..RunIdentity::new(&text, &prepared.dataset_hash) };
     let folder = RunFolder::open(options.out, options.mode, Some((&identity, &text)))?;
     if folder.is_complete() {
         folder.begin()?;
-        return finish(&folder);
+        return if options.shard.is_some() { Ok(()) } else { finish(&folder) };
     }
     let checkpoints = folder.checkpoints();
     let options = &RunOptions { checkpoints: Some(options.checkpoints.unwrap_or(&checkpoints)), ..*options };
@@ -278,26 +307,50 @@ fn stages(scenario: &Scenario, llm: &Arc<Client>, options: &RunOptions<'_>) -> R
     }
     let kept = policies::keep(scenario, &prepared, &first)?;
     options.progress.go_on()?;
-    folder.begin()?;
-    folder.write("scenario.toml", text.as_bytes())?;
-    crate::metric::subjects::write_catalogue(&folder.items(), &prepared.catalogue)?;
-    crate::metric::subjects::write_people(&folder.people(), &prepared.population)?;
-    crate::metric::subjects::write_agents(&folder.agents(), &prepared.population)?;
+    begun(&folder, &prepared, &text)?;
     let mut arms = Vec::new();
     for (arm, fitted) in scenario.arms.iter().zip(first) {
         arms.push(simulate::arm(scenario, &prepared, arm, fitted, &folder, options, &mut clock)?);
     }
+    if options.shard.is_some() {
+        return shards::end(scenario, &prepared, &folder, arms, clock);
+    }
+    let llm_usage = manifest::llm_usage(scenario, &prepared.around.llm.ledger());
+    conclude(scenario, &prepared, &folder, arms, llm_usage, &kept, clock, options)
+}
+
+/// Begins to write: what is the same for all arms.
+fn begun(folder: &RunFolder, prepared: &Prepared, scenario_text: &str) -> Result<(), RunError> {
+    folder.begin()?;
+    folder.write("scenario.toml", scenario_text.as_bytes())?;
+    crate::metric::subjects::write_catalogue(&folder.items(), &prepared.catalogue)?;
+    crate::metric::subjects::write_people(&folder.people(), &prepared.population)?;
+    Ok(crate::metric::subjects::write_agents(&folder.agents(), &prepared.population)?)
+}
+
+/// Once all events are there: everything that is told from them.
+#[expect(clippy::too_many_arguments, reason = "the end of a run needs all that came of it")]
+fn conclude(
+    scenario: &Scenario,
+    prepared: &Prepared,
+    folder: &RunFolder,
+    arms: Vec<(ArmInfo, simulate::Failures)>,
+    llm_usage: Vec<LlmUsage>,
+    kept: &policies::Kept,
+    mut clock: manifest::Clock,
+    options: &RunOptions<'_>,
+) -> Result<(), RunError> {
     options.progress.go_on()?;
     options.progress.begin("measure", 0);
-    let found = tables::write(scenario, &prepared, &folder)?;
+    let found = tables::write(scenario, prepared, folder)?;
     options.progress.go_on()?;
-    policies::write(scenario, &prepared, &folder, &kept)?;
-    studies::write(scenario, &prepared, &folder, &found)?;
+    policies::write(scenario, prepared, folder, kept)?;
+    studies::write(scenario, prepared, folder, &found)?;
     clock.lap("measure");
     options.progress.end();
     options.progress.go_on()?;
-    folder.write("manifest.json", manifest::of(scenario, &prepared, arms, clock).as_bytes())?;
-    finish(&folder)
+    folder.write("manifest.json", manifest::of(scenario, prepared, arms, llm_usage, clock).as_bytes())?;
+    finish(folder)
 }
 
 /// What comes after the manifest, and is made again from the folder's own files wherever it is missing.

@@ -27,6 +27,11 @@ pub struct Kept {
     models: BTreeMap<usize, Arc<dyn Recommender>>,
 }
 
+/// Whether any study wants to ask models again.
+pub fn are_wanted(scenario: &Scenario) -> bool {
+    scenario.studies.iter().any(|planned| planned.study.policies().is_some())
+}
+
 /// The models of the arms that studies want the policies of.
 ///
 /// # Errors

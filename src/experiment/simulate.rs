@@ -4,7 +4,7 @@
 use super::folder::RunFolder;
 use super::manifest::Clock;
 use super::prepare::{Prepared, never_shown};
-use super::{RunError, RunOptions, prepare};
+use super::{RunError, RunOptions, prepare, shards};
 use crate::agent::cue::Cues;
 use crate::dataset::{Interaction, Interactions, Split};
 use crate::event::read::for_some_events;
@@ -103,8 +103,9 @@ pub fn arm(
             }
             count_failures(events, &mut failures);
         };
-        let parts = Parts { scenario, prepared, folder, arm, round };
-        progress.begin(&format!("simulate {}", arm.name), prepared.agents.len() as u64);
+        let agents = shards::agents(prepared.agents.len(), options.shard);
+        progress.begin(&format!("simulate {}", arm.name), agents.len() as u64);
+        let parts = Parts { scenario, prepared, folder, arm, round, agents };
         let simulated = parts.simulate(&tunnel, progress, &mut tell);
         progress.end();
         simulated?;
@@ -127,6 +128,8 @@ struct Parts<'a> {
     folder: &'a RunFolder,
     arm: &'a Arm,
     round: u32,
+    /// Those who are simulated here.
+    agents: std::ops::Range<usize>,
 }
 
 impl Parts<'_> {
@@ -137,11 +140,10 @@ impl Parts<'_> {
         progress: &dyn Progress,
         tell: &mut dyn FnMut(&[Event]),
     ) -> Result<(), RunError> {
-        let n_agents = self.prepared.agents.len();
         let per_part = self.scenario.file.world.agents_per_part as usize;
-        let first = self.round as usize * n_agents.div_ceil(per_part);
+        let first = self.round as usize * self.agents.len().div_ceil(per_part);
         let mut ids = None;
-        for (number, start) in (first..).zip((0..n_agents).step_by(per_part)) {
+        for (number, start) in (first..).zip(self.agents.clone().step_by(per_part)) {
             let path = self.folder.part(&self.arm.name, number)?;
             if self.is_kept(&path) {
                 let ids = ids.get_or_insert_with(|| self.prepared.ids());
@@ -149,10 +151,16 @@ impl Parts<'_> {
                     tell(events);
                     Ok(())
                 })?;
-                progress.advance(per_part.min(n_agents - start) as u64, "");
+                progress.advance(per_part.min(self.agents.end - start) as u64, "");
                 continue;
             }
-            self.simulate_part(tunnel, start..(start + per_part).min(n_agents), &path, progress, tell)?;
+            self.simulate_part(
+                tunnel,
+                start..(start + per_part).min(self.agents.end),
+                &path,
+                progress,
+                tell,
+            )?;
         }
         Ok(())
     }
@@ -193,7 +201,7 @@ pub type Failures = BTreeMap<(String, String), u64>;
 /// Different causes that are told apart in one arm; a foreign recommender can invent new ones without end.
 const CAUSES_MAX: usize = 100;
 
-fn count_failures(events: &[Event], failures: &mut Failures) {
+pub(super) fn count_failures(events: &[Event], failures: &mut Failures) {
     for event in events {
         if let What::Failure { step, cause } = &event.what {
             let mut key = (step.to_string(), cause.to_string());
@@ -274,7 +282,7 @@ pub fn tunnel(
 }
 
 /// Raw ids of the run, for the event file.
-struct Raw<'a>(&'a Prepared);
+pub(super) struct Raw<'a>(pub &'a Prepared);
 
 impl RawIds for Raw<'_> {
     fn agent(&self, agent: AgentId) -> Cow<'_, str> {

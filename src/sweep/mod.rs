@@ -214,6 +214,7 @@ fn run_cell(options: &SweepOptions<'_>, cell: &Cell, scenario: &Scenario) -> Res
     }
     let checkpoints = options.checkpoints.map(|dir| dir.join(&cell.name));
     let run = RunOptions {
+        shard: None,
         out: &out,
         base_dir: options.base_dir,
         // What stands there is half a run of this sweep, or was allowed to go.
