@@ -14,7 +14,7 @@ use crate::recommender::Recommender;
 use crate::report::manifest::{ArmInfo, FitInfo};
 use crate::scenario::file::MemorySwitch;
 use crate::scenario::{Arm, Feedback, Scenario};
-use crate::world::{SessionRules, Tunnel, WorldError};
+use crate::world::{Backstage, SessionRules, Tunnel, WorldError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -202,6 +202,7 @@ pub fn tunnel(
         },
         streams: prepared.streams,
         round,
+        backstage: Backstage::default(),
     }
 }
 
