@@ -30,8 +30,9 @@ use tempfile::NamedTempFile;
 /// Rows a row group holds.
 const ROWS_PER_GROUP: usize = 1 << 17;
 
-/// Row groups that are encoded side by side: enough for many threads, few enough for little memory.
-const GROUPS_AT_ONCE: usize = 16;
+/// Row groups that are encoded side by side, a thread: enough for all to have something to do, few enough for
+/// little memory.
+const GROUPS_PER_THREAD: usize = 2;
 
 /// The columns of an event file, in order.
 pub(super) fn schema() -> Arc<Schema> {
@@ -90,7 +91,7 @@ pub struct EventWriter<'a> {
     writer: SerializedFileWriter<std::fs::File>,
     factory: ArrowRowGroupWriterFactory,
     schema: Arc<Schema>,
-    /// Events that do not fill a row group yet.
+    /// Events that wait until there are enough for all threads.
     rest: Vec<Event>,
 }
 
@@ -113,17 +114,25 @@ impl<'a> EventWriter<'a> {
 
     /// Appends events. They must come sorted by (round, agent), as they are read back.
     pub fn write(&mut self, events: &[Event]) -> Result<(), EventError> {
-        let n_missing = if self.rest.is_empty() { 0 } else { ROWS_PER_GROUP - self.rest.len() };
-        let (first, others) = events.split_at(n_missing.min(events.len()));
-        self.rest.extend_from_slice(first);
-        if self.rest.len() == ROWS_PER_GROUP {
-            let whole = std::mem::take(&mut self.rest);
-            self.append(&[&whole])?;
+        let n_rows = ROWS_PER_GROUP * GROUPS_PER_THREAD * rayon::current_num_threads();
+        let mut events = events;
+        while self.rest.len() + events.len() >= n_rows {
+            let (first, others) = events.split_at(n_rows - self.rest.len());
+            self.rest.extend_from_slice(first);
+            self.append_rest()?;
+            events = others;
         }
-        let groups = others.chunks_exact(ROWS_PER_GROUP);
-        self.rest.extend_from_slice(groups.remainder());
-        let groups: Vec<&[Event]> = groups.collect();
-        groups.chunks(GROUPS_AT_ONCE).try_for_each(|some| self.append(some))
+        self.rest.extend_from_slice(events);
+        Ok(())
+    }
+
+    /// Appends the row groups of all events that wait.
+    fn append_rest(&mut self) -> Result<(), EventError> {
+        let mut rest = std::mem::take(&mut self.rest);
+        self.append(&rest.chunks(ROWS_PER_GROUP).collect::<Vec<_>>())?;
+        rest.clear();
+        self.rest = rest;
+        Ok(())
     }
 
     /// Appends these row groups.
@@ -148,10 +157,7 @@ impl<'a> EventWriter<'a> {
 
     /// Completes the file, makes it durable and moves it into place.
     pub fn finish(mut self) -> Result<(), EventError> {
-        if !self.rest.is_empty() {
-            let rest = std::mem::take(&mut self.rest);
-            self.append(&[&rest])?;
-        }
+        self.append_rest()?;
         let path = self.path;
         self.writer.close().map_err(|source| EventError::Parquet { path: path.clone(), source })?;
         let io = |source| EventError::Io { path: path.clone(), source };

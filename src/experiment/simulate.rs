@@ -16,7 +16,7 @@ use crate::recommender::Recommender;
 use crate::report::manifest::{ArmInfo, FitInfo};
 use crate::scenario::file::MemorySwitch;
 use crate::scenario::{Arm, Feedback, Scenario};
-use crate::world::{SessionRules, Tunnel, WorldError};
+use crate::world::{Backstage, SessionRules, Tunnel, WorldError};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -278,6 +278,7 @@ pub fn tunnel(
         },
         streams: prepared.streams,
         round,
+        backstage: Backstage::default(),
     }
 }
 

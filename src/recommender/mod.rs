@@ -266,6 +266,12 @@ pub trait Recommender: Send + Sync {
     /// session for all pages at once.
     fn adapts_in_session(&self) -> bool;
 
+    /// Whether two requests that differ in nothing but [`Request::luck`] get the same list: it is then
+    /// ranked once for all agents of one person.
+    fn answers_alike(&self) -> bool {
+        false
+    }
+
     /// Writes everything [`RecommenderKind::load`] needs into an existing, empty folder.
     fn save(&self, dir: &Path) -> Result<(), RecommendError>;
 }

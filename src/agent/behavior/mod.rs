@@ -211,6 +211,10 @@ pub trait Behavior: Send + Sync {
     fn interview(&self, visits: &[Visit<'_>]) -> Vec<Answer<Interview>>;
     /// Accumulated importance at which an agent reflects.
     fn reflection_threshold(&self) -> f32;
+    /// Whether it never answers [`Answer::Later`], so that agents can be simulated a few at a time.
+    fn answers_at_once(&self) -> bool {
+        false
+    }
     /// The answers that were on their way and have come, each once. With `wait` it waits for one, though not for
     /// long: it is only asked for while some are outstanding, and asked again where none has come.
     ///
