@@ -17,6 +17,7 @@ pub mod files;
 pub mod id;
 pub mod progress;
 pub mod rng;
+pub mod secret;
 
 pub mod scenario;
 
