@@ -29,6 +29,7 @@ mod validate;
 use crate::experiment::RunError;
 use crate::experiment::profiles::What;
 use crate::progress::Progress;
+use crate::report::visible::visible_lines;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -126,12 +127,13 @@ impl CliError {
         }
     }
 
-    /// The whole chain of causes in one line.
+    /// The whole chain of causes in one line, fit to be seen: causes repeat what stood in files and came from servers.
     pub fn line(&self) -> String {
         let (CliError::BadInput(error) | CliError::Failed(error)) = self;
         let mut line = String::new();
         for cause in error.chain() {
             let cause = cause.to_string();
+            let cause = visible_lines(&cause).into_owned();
             if line.is_empty() {
                 line = cause;
             } else if !line.ends_with(&cause) {
@@ -197,11 +199,11 @@ fn aligned(rows: &[Vec<String>], n_text: usize) -> String {
     text
 }
 
-/// Prints to stdout; a reader that has gone away is no error of ours.
+/// Prints to stdout what is fit to be seen, since much of it came from data and models; a reader that has gone away is no error of ours.
 fn print(text: &str) -> Result<(), CliError> {
     use std::io::Write;
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(visible_lines(text).as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::failed(error)),
         _ => Ok(()),
     }

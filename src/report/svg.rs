@@ -70,6 +70,7 @@ impl Drawing {
     }
 
     fn head(&self, name: &str, view_box: &str) -> String {
+        let name = escaped(name);
         format!(
             "class=\"plot\" viewBox=\"{view_box}\" role=\"img\" aria-labelledby=\"{name}-title {name}-desc\" \
              fill=\"none\" stroke-linejoin=\"round\" stroke-linecap=\"round\""
@@ -125,6 +126,7 @@ pub fn definitions(glyphs: &BTreeSet<char>) -> String {
 }
 
 fn accessible(name: &str, title: &str, description: &str) -> String {
+    let name = escaped(name);
     format!(
         "<title id=\"{name}-title\">{}</title>\n<desc id=\"{name}-desc\">{}</desc>\n",
         escaped(title),
