@@ -14,6 +14,7 @@ mod estimate;
 mod evaluate;
 mod fit;
 mod list;
+mod man;
 mod off_policy;
 mod plan;
 mod profiles;
@@ -94,6 +95,8 @@ enum Command {
     Schema,
     /// Print a completion script for a shell
     Completions(completions::Arguments),
+    /// Print the manual page, or write one a command into a folder
+    Man(man::Arguments),
 }
 
 /// Why a command did not succeed, and with it the exit code.
@@ -174,6 +177,7 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
         Command::Tape(arguments) => tape::run(&arguments),
         Command::Schema => schema::run(),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }
 
