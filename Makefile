@@ -8,10 +8,16 @@ VENV := target/venv
 OUT ?= reports/quickstart
 # The tests run language models in process; the demo does not need them.
 FEATURES ?= llama
+# Where `make install` puts things, and a folder to put before all of it (for packages).
+PREFIX ?= /usr/local
+DESTDIR ?=
+# A binary that is built already; without one, `make install` builds a release.
+BINARY ?=
 
-.PHONY: demo gates test test-long test-gguf check format lint bench tools reference clean
+.PHONY: demo gates test test-long test-gguf check format lint bench tools reference clean \
+	dist install uninstall audit package start
 
-demo reference: export WINDTUNNEL_GIT_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+demo reference dist install: export WINDTUNNEL_GIT_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
 demo: ## Build, run the quickstart scenario, print the verdict and where the report is
 	$(CARGO) build --release
@@ -52,6 +58,30 @@ reference: ## Make the committed reference report again
 
 bench: tools ## All benches
 	$(CARGO) bench --features "$(FEATURES)"
+
+start: ## How soon the binary answers: size, --help, and the quickstart's first page
+	$(CARGO) build --release
+	target_dir=$$($(CARGO) metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'); \
+	sh benches/start.sh "$$target_dir/release/windtunnel"
+
+dist: ## A release whose bytes do not depend on where it is built: docs/install.md
+	sh packaging/dist.sh
+
+install: ## Binary, manual pages and completions into DESTDIR/PREFIX
+	DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" CARGO="$(CARGO)" sh packaging/install.sh "$(BINARY)"
+
+uninstall: ## What `make install` put there
+	rm -f "$(DESTDIR)$(PREFIX)/bin/windtunnel" \
+		"$(DESTDIR)$(PREFIX)"/share/man/man1/windtunnel.1 "$(DESTDIR)$(PREFIX)"/share/man/man1/windtunnel-*.1 \
+		"$(DESTDIR)$(PREFIX)/share/bash-completion/completions/windtunnel" \
+		"$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_windtunnel" \
+		"$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/windtunnel.fish"
+
+audit: ## Licences, bans and sources of every dependency, and known advisories where a database can be had
+	CARGO="$(CARGO)" sh packaging/audit.sh
+
+package: ## The crate as it would be published, built from its own archive
+	$(CARGO) package --locked
 
 clean:
 	$(CARGO) clean

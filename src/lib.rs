@@ -19,6 +19,7 @@ mod intake;
 pub mod naming;
 pub mod progress;
 pub mod rng;
+pub mod secret;
 pub mod stop;
 
 pub mod scenario;

@@ -715,7 +715,15 @@ fn scenario(overrides: &[&str]) -> Scenario {
 }
 
 fn options<'a>(dir: &'a Path, out: &'a Path, tape: TapeMode) -> RunOptions<'a> {
-    RunOptions { out, base_dir: dir, mode: Mode::Force, checkpoints: None, tape, progress: &Quiet }
+    RunOptions {
+        out,
+        base_dir: dir,
+        mode: Mode::Force,
+        checkpoints: None,
+        shard: None,
+        tape,
+        progress: &Quiet,
+    }
 }
 
 /// Runs the scenario with a scripted model.

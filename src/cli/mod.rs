@@ -14,6 +14,7 @@ mod estimate;
 mod evaluate;
 mod fit;
 mod list;
+mod man;
 mod merge;
 mod off_policy;
 mod plan;
@@ -31,7 +32,7 @@ mod validate;
 use crate::experiment::RunError;
 use crate::experiment::profiles::What;
 use crate::progress::Progress;
-use crate::report::visible::visible;
+use crate::report::visible::visible_lines;
 use crate::stop::{Stop, is_stopped};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -99,6 +100,8 @@ enum Command {
     Schema,
     /// Print a completion script for a shell
     Completions(completions::Arguments),
+    /// Print the manual page, or write one a command into a folder
+    Man(man::Arguments),
 }
 
 /// Why a command did not succeed, and with it the exit code.
@@ -152,7 +155,7 @@ impl CliError {
         }
     }
 
-    /// The whole chain of causes in one line.
+    /// The whole chain of causes in one line, fit to be seen: causes repeat what stood in files and came from servers.
     pub fn line(&self) -> String {
         let error = match self {
             CliError::BadInput(error) | CliError::Failed(error) | CliError::Stopped(_, Some(error)) => error,
@@ -160,8 +163,8 @@ impl CliError {
         };
         let mut line = String::new();
         for cause in error.chain() {
-            // Line ends part complaints from each other; whatever else a terminal would obey is spelt out.
-            let cause = cause.to_string().split('\n').map(visible).collect::<Vec<_>>().join("\n");
+            let cause = cause.to_string();
+            let cause = visible_lines(&cause).into_owned();
             if line.is_empty() {
                 line = cause;
             } else if !line.ends_with(&cause) {
@@ -242,6 +245,7 @@ fn dispatch(command: Command, progress: Listener<'_>) -> Result<(), CliError> {
         Command::Tape(arguments) => tape::run(&arguments),
         Command::Schema => schema::run(),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }
 
@@ -267,11 +271,11 @@ fn aligned(rows: &[Vec<String>], n_text: usize) -> String {
     text
 }
 
-/// Prints to stdout; a reader that has gone away is no error of ours.
+/// Prints to stdout what is fit to be seen, since much of it came from data and models; a reader that has gone away is no error of ours.
 fn print(text: &str) -> Result<(), CliError> {
     use std::io::Write;
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(visible_lines(text).as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::failed(error)),
         _ => Ok(()),
     }

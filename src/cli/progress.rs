@@ -1,6 +1,7 @@
 //! Progress bars on stderr, only where somebody can see them, only for what takes time.
 
 use crate::progress::Progress;
+use crate::report::visible::visible;
 use crate::stop::Stop;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
@@ -35,7 +36,7 @@ impl Progress for Bars {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.set_prefix(phase.to_owned());
+        bar.set_prefix(visible(phase));
         bar.enable_steady_tick(Duration::from_millis(250));
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
     }
@@ -44,7 +45,7 @@ impl Progress for Bars {
         if let Some(bar) = self.current.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             bar.inc(n_steps);
             if !note.is_empty() {
-                bar.set_message(note.to_owned());
+                bar.set_message(visible(note));
             }
         }
     }

@@ -4,7 +4,7 @@
 //! what may be spent is decided above. Must not know what requests are about.
 //!
 //! One call flows through the files in this order: `settings` are checked into a plan, the plan reads
-//! the key (`secret`) and starts a `backend`; a request is written as JSON (`wire`, `structured`),
+//! the key (`crate::secret`) and starts a `backend`; a request is written as JSON (`wire`, `structured`),
 //! admitted (`limits`), sent (`post`), judged (`verdict`) and, where that helps, sent again (`retry`).
 //! What is asked of the same servers outside of any conversation takes the shorter way of `exchange`.
 
@@ -13,7 +13,6 @@ mod exchange;
 mod limits;
 pub mod post;
 mod retry;
-mod secret;
 mod settings;
 mod structured;
 mod tokens;
@@ -25,6 +24,7 @@ pub use settings::{MaxTokensField, OpenAiSettings, StructuredOutput};
 
 use super::{Backend, BackendKind, BackendPlan, LlmError, Price};
 use crate::scenario::params::Complaint;
+use crate::secret::Secret;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,6 +48,12 @@ impl BackendKind for OpenAi {
         let settings = OpenAiSettings::checked(at, params)?;
         Ok(Box::new(Plan { settings }))
     }
+}
+
+/// The key that the settings name, if any.
+fn key(settings: &OpenAiSettings) -> Result<Option<Secret>, LlmError> {
+    let key = settings.key_env.as_deref().map(Secret::from_env).transpose();
+    key.map_err(|error| LlmError::Stop(error.to_string()))
 }
 
 /// Checked settings.

@@ -242,6 +242,23 @@ impl Default for Manifest {
 }
 
 impl Manifest {
+    /// What is wrong with the format of a run folder, and what to do about it.
+    pub fn format_problem(&self) -> Option<String> {
+        let read = Manifest::default().format;
+        let of = match self.version.as_str() {
+            "" => "the windtunnel that wrote it".to_owned(),
+            version => format!("windtunnel {version}, which wrote it"),
+        };
+        let remedy = match self.format.cmp(&read) {
+            std::cmp::Ordering::Equal => return None,
+            std::cmp::Ordering::Less => {
+                format!("run its scenario.toml again, or take {of}")
+            }
+            std::cmp::Ordering::Greater => format!("take {of}, or a newer one"),
+        };
+        Some(format!("format is {}, this windtunnel reads {read}: {remedy}", self.format))
+    }
+
     /// Reads a manifest, leaving out what has another shape than expected. Only a file
     /// that is no JSON object is an error.
     pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
@@ -267,6 +284,22 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_format_is_named_with_what_to_do() {
+        let read = Manifest::default().format;
+        let of = |format, version: &str| {
+            let manifest = Manifest { format, version: version.to_owned(), ..Manifest::default() };
+            manifest.format_problem()
+        };
+        assert_eq!(of(read, "0.1.0"), None);
+        let older = format!(
+            "format is 1, this windtunnel reads {read}: run its scenario.toml again, or take windtunnel 0.0.1, which wrote it"
+        );
+        assert_eq!(of(1, "0.0.1"), Some(older));
+        let newer = of(read + 1, "").expect("refused");
+        assert!(newer.ends_with("take the windtunnel that wrote it, or a newer one"), "{newer}");
+    }
 
     #[test]
     fn what_is_readable_is_read() {

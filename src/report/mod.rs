@@ -200,9 +200,7 @@ impl Report {
         let path = run_dir.join("manifest.json");
         let manifest = Manifest::from_json(&read_text(&path)?)
             .map_err(|source| ReportError::BadManifest { path: path.clone(), source })?;
-        let read = Manifest::default().format;
-        if manifest.format != read {
-            let problem = format!("format is {}, this windtunnel reads {read}", manifest.format);
+        if let Some(problem) = manifest.format_problem() {
             return Err(ReportError::Incomplete { path, problem });
         }
         let metrics: Vec<MetricsRow> = read_rows(&run_dir.join("metrics.csv"))?;

@@ -7,8 +7,9 @@
 
 use super::plot::{DataTable, Plotted};
 use super::svg;
+use super::visible::visible_lines;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Value, context};
+use minijinja::{AutoEscape, Environment, Output, State, Value, context, escape_formatter};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
@@ -24,6 +25,7 @@ const CAPTION_HEIGHT: f64 = 150.0;
 pub fn fill(template: &str, glyphs: &BTreeSet<char>, content: Value) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.set_formatter(write_visible);
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
     environment.add_template("head.html", HEAD)?;
     environment.add_template("parts.html", PARTS)?;
@@ -34,6 +36,20 @@ pub fn fill(template: &str, glyphs: &BTreeSet<char>, content: Value) -> Result<S
         program => env!("CARGO_PKG_VERSION"),
         ..content
     })
+}
+
+/// Writes a value escaped, and without characters that turn the direction of what follows or hide.
+fn write_visible(
+    out: &mut Output<'_>,
+    state: &mut State<'_, '_>,
+    value: &Value,
+) -> Result<(), minijinja::Error> {
+    match value.as_str() {
+        Some(text) if !value.is_safe() => {
+            escape_formatter(out, state, &Value::from(visible_lines(text).into_owned()))
+        }
+        _ => escape_formatter(out, state, value),
+    }
 }
 
 /// A table as templates take it.

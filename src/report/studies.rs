@@ -58,7 +58,7 @@ fn section(
     let mut columns = Columns::default();
     for chart in &told.charts {
         let Some(plotted) = study::draw(chart, &arms) else { continue };
-        let name = format!("study-{}-{}", told.name, chart.name);
+        let name = format!("study-{}-{}", safe(&told.name), safe(&chart.name));
         plots.push((format!("{name}.svg"), plotted.drawing.standalone(&name, &chart.title, &chart.help)));
         columns.push(&name, &chart.title, &chart.help, plotted);
     }
@@ -68,13 +68,13 @@ fn section(
             title => &table.title,
             help => &table.help,
             n_more => table.rows.len().saturating_sub(N_ROWS_MAX),
-            file => format!("{FOLDER}/{}-{}.csv", told.name, table.name),
+            file => format!("{FOLDER}/{}-{}.csv", safe(&told.name), safe(&table.name)),
             table => rows(finished(table)),
         }
     });
     let sentences = told.findings.iter().map(|found| found.sentence.clone()).filter(|said| !said.is_empty());
     context! {
-        name => &told.name,
+        name => safe(&told.name),
         heading => heading(&told.kind, &told.name),
         question => &told.question,
         answer => &told.answer,
@@ -84,6 +84,12 @@ fn section(
         tables => tables.collect::<Vec<_>>(),
         columns => columns.values(),
     }
+}
+
+/// A name as it may stand in a file's name and in an element's: a run folder may be somebody else's.
+fn safe(name: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    name.chars().map(|c| if fits(c) { c } else { '-' }).collect()
 }
 
 /// `Filter bubble`, with the name behind it where that is another.

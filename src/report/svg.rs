@@ -4,6 +4,7 @@
 //! plotters counts in whole pixels; here one of its pixels is a tenth of an SVG unit.
 //! Knows shapes, not plots.
 
+use super::visible::is_unseen;
 use super::{font, theme};
 use plotters_backend::text_anchor::{HPos, VPos};
 use plotters_backend::{
@@ -70,6 +71,7 @@ impl Drawing {
     }
 
     fn head(&self, name: &str, view_box: &str) -> String {
+        let name = escaped(name);
         format!(
             "class=\"plot\" viewBox=\"{view_box}\" role=\"img\" aria-labelledby=\"{name}-title {name}-desc\" \
              fill=\"none\" stroke-linejoin=\"round\" stroke-linecap=\"round\""
@@ -125,6 +127,7 @@ pub fn definitions(glyphs: &BTreeSet<char>) -> String {
 }
 
 fn accessible(name: &str, title: &str, description: &str) -> String {
+    let name = escaped(name);
     format!(
         "<title id=\"{name}-title\">{}</title>\n<desc id=\"{name}-desc\">{}</desc>\n",
         escaped(title),
@@ -144,7 +147,7 @@ pub fn escaped(text: &str) -> String {
             '\'' => escaped.push_str("&#39;"),
             // XML 1.0 allows no other control characters, escaped or not.
             '\t' | '\n' | '\r' => escaped.push(' '),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
+            c if is_unseen(c) || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
             c => escaped.push(c),
         }
     }

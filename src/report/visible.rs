@@ -1,8 +1,10 @@
 //! Texts that nobody has checked, made fit to be seen: what a terminal or a browser would obey instead
 //! of showing it is spelt out. Must not know where texts come from.
 
+use std::borrow::Cow;
+
 /// Whether a character moves the cursor, changes the direction of what follows, or hides.
-fn is_unseen(c: char) -> bool {
+pub fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61C}' | '\u{200B}' | '\u{200E}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
             | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
@@ -15,6 +17,19 @@ pub fn visible(text: &str) -> String {
         if is_unseen(c) { seen.extend(c.escape_default()) } else { seen.push(c) }
     }
     seen
+}
+
+/// The same for a text of several lines: line breaks and tabs stay.
+pub fn visible_lines(text: &str) -> Cow<'_, str> {
+    let is_layout = |c: char| matches!(c, '\n' | '\t');
+    if !text.chars().any(|c| is_unseen(c) && !is_layout(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut seen = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_unseen(c) && !is_layout(c) { seen.extend(c.escape_default()) } else { seen.push(c) }
+    }
+    Cow::Owned(seen)
 }
 
 /// A text that is already visible, of at most `n_max` characters.
@@ -71,6 +86,12 @@ mod tests {
             visible("\u{9b}31m \u{202e}evil\u{2066} \u{200b}"),
             r"\u{9b}31m \u{202e}evil\u{2066} \u{200b}"
         );
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert!(matches!(visible_lines("a\n\tb\n"), Cow::Borrowed("a\n\tb\n")));
+        assert_eq!(visible_lines("a\n\u{1b}[2Jb\r\n"), "a\n\\u{1b}[2Jb\\r\n");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::file::{
     WorldSection,
 };
 use super::params::{self, Complaint};
-use super::{Arm, Feedback, PlannedStudy, Scenario};
+use super::{Arm, Feedback, PlannedStudy, Scenario, version};
 use crate::agent::behavior::{self, BehaviorPlan};
 use crate::agent::cue::Cue;
 use crate::agent::taste::{TasteEvidence, TasteSource};
@@ -32,6 +32,10 @@ const MAX_UNKNOWN: usize = 100;
 
 /// Checks a whole scenario.
 pub fn check(table: &Table) -> Result<Scenario, Vec<Complaint>> {
+    // Whatever else seems wrong with a file of another version may be right in it.
+    if let Some(complaint) = version::complaint(table) {
+        return Err(vec![complaint]);
+    }
     let mut sink = Sink::default();
     let mut file = top_level(table, &mut sink);
     file.split = sink.section(table, "split");
@@ -141,7 +145,6 @@ fn top_level(table: &Table, sink: &mut Sink) -> ScenarioFile {
             Err(other) => sink.complaints.push(other),
         }
     }
-    sink.range("version", file.version, 1, 1);
     sink.range("rounds", file.rounds, 1, 1000);
     file
 }

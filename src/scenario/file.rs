@@ -69,7 +69,7 @@ impl Default for ScenarioFile {
     fn default() -> Self {
         let named = |key: &str, value: &str| Table::from_iter([(key.to_owned(), value.into())]);
         ScenarioFile {
-            version: 1,
+            version: super::version::CURRENT,
             name: "unnamed".to_owned(),
             description: String::new(),
             seed: 42,

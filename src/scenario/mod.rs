@@ -10,6 +10,7 @@ pub mod overrides;
 pub mod params;
 pub mod references;
 pub mod schema;
+pub mod version;
 
 use crate::agent::behavior::BehaviorPlan;
 use crate::agent::cue::Cue;

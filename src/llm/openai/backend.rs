@@ -4,7 +4,6 @@
 use super::limits::Limits;
 use super::post::Post;
 use super::retry::{Who, asked_pause};
-use super::secret::Secret;
 use super::settings::OpenAiSettings;
 use super::structured::Ways;
 use super::verdict::{Failure, Reply, judge};
@@ -39,7 +38,7 @@ impl OpenAiBackend {
     /// # Errors
     /// `Stop` where the key or the certificates of the system are missing.
     pub fn new(settings: OpenAiSettings) -> Result<Self, LlmError> {
-        let key = settings.key_env.as_deref().map(Secret::from_env).transpose()?;
+        let key = super::key(&settings)?;
         let post = Post::new(&settings, settings.completions_url(), key)
             .map_err(|problem| LlmError::Stop(format!("no HTTP client: {problem}")))?;
         let extra = wire::extra_json(&settings.extra)
@@ -150,7 +149,7 @@ impl OpenAiBackend {
         let n_used = usage.prompt_tokens + usage.completion_tokens;
         self.with_limits(|limits, now| limits.correct(now, n_expected, n_used));
         let latency_ms = u32::try_from(reply.latency.as_millis()).unwrap_or(u32::MAX);
-        ChatReply { text: reply.text, finish: reply.finish, usage, latency_ms, n_retries }
+        ChatReply { text: self.post.scrubbed(reply.text), finish: reply.finish, usage, latency_ms, n_retries }
     }
 
     /// A call that failed for good: its own error, or the end where too many did in a row.

@@ -3,7 +3,6 @@
 
 use super::post::Post;
 use super::retry::{Who, asked_pause};
-use super::secret::Secret;
 use super::settings::OpenAiSettings;
 use super::verdict::{Failure, accepted};
 use crate::llm::LlmError;
@@ -22,7 +21,7 @@ impl Exchange {
     /// # Errors
     /// `Stop` where the key or the certificates of the system are missing.
     pub fn new(settings: OpenAiSettings, path: &str) -> Result<Self, LlmError> {
-        let key = settings.key_env.as_deref().map(Secret::from_env).transpose()?;
+        let key = super::key(&settings)?;
         let url = format!("{}{path}", settings.base_url);
         let none = |problem: String| LlmError::Stop(format!("no HTTP client: {problem}"));
         let post = Post::new(&settings, url, key).map_err(none)?;

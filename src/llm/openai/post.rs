@@ -2,9 +2,10 @@
 //! wrong is told in fixed words, never with an address or a header in them. Must not know the protocol.
 
 use super::retry::asked_wait;
-use super::secret::Secret;
 use super::settings::OpenAiSettings;
-use reqwest::{Client, Response, header};
+use crate::secret::Secret;
+use reqwest::header::{self, HeaderValue};
+use reqwest::{Client, Response};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Bytes of an answer with an error status that are read; they may say why.
@@ -45,7 +46,7 @@ pub struct Post {
     client: Client,
     url: String,
     base_url: String,
-    key: Option<Secret>,
+    key: Option<(Secret, HeaderValue)>,
     timeout: Duration,
     reply_bytes_max: usize,
 }
@@ -77,7 +78,7 @@ impl Post {
             client,
             url,
             base_url: settings.base_url.clone(),
-            key,
+            key: key.map(with_header).transpose()?,
             timeout: Duration::from_millis(settings.timeout_ms),
             reply_bytes_max: usize::try_from(settings.reply_bytes_max).unwrap_or(usize::MAX),
         })
@@ -92,8 +93,8 @@ impl Post {
         let start = Instant::now();
         let mut request =
             self.client.post(&self.url).header(header::CONTENT_TYPE, "application/json").body(body);
-        if let Some(key) = &self.key {
-            request = request.header(header::AUTHORIZATION, key.header());
+        if let Some((_, header)) = &self.key {
+            request = request.header(header::AUTHORIZATION, header.clone());
         }
         let mut response = request.send().await.map_err(|error| no_answer(&error))?;
         let status = response.status().as_u16();
@@ -109,8 +110,20 @@ impl Post {
         Ok(Answered { status, asked_wait, body, latency: start.elapsed() })
     }
 
-    /// A cause with what the server said about it.
+    /// A reply without the key, which some servers repeat.
+    pub fn scrubbed(&self, reply: String) -> String {
+        match &self.key {
+            Some((key, _)) => key.scrub(reply),
+            None => reply,
+        }
+    }
+
+    /// A cause with what the server said about it, both without the key.
     pub fn with_words(&self, cause: &str, told: &str) -> String {
+        let cause = match &self.key {
+            Some((key, _)) => key.redact(cause),
+            None => cause.to_owned(),
+        };
         match self.fit_to_show(told) {
             told if told.is_empty() => format!("{cause}, at {}", self.base_url),
             told => format!("{cause}, at {}; it says: {told}", self.base_url),
@@ -123,11 +136,18 @@ impl Post {
         let line: String =
             text.chars().take(4 * CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
         let line = match &self.key {
-            Some(key) => key.redact(&line),
+            Some((key, _)) => key.redact(&line),
             None => line,
         };
         line.trim().chars().take(CHARS_MAX).collect()
     }
+}
+
+/// A key with the header that carries it, which nothing prints.
+fn with_header(key: Secret) -> Result<(Secret, HeaderValue), String> {
+    let mut header = HeaderValue::from_str(&key.bearer()).map_err(|error| error.to_string())?;
+    header.set_sensitive(true);
+    Ok((key, header))
 }
 
 /// Reads a body of at most so many bytes.

@@ -4,6 +4,7 @@
 
 use crate::llm::Price;
 use crate::scenario::params::{self, Complaint, within};
+use crate::secret::{self, HIDDEN, is_variable};
 use reqwest::Url;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,8 +26,6 @@ const RESERVED: [&str; 10] = [
     "temperature",
     "top_p",
 ];
-/// Stands for a value that may hold a key.
-const HIDDEN: &str = "(not shown)";
 
 /// How a server is asked for replies of a given shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -186,7 +185,11 @@ impl OpenAiSettings {
                 HIDDEN,
                 "the name of an environment variable, of A-Z, 0-9 and _, not the key itself",
             )),
-            _ => Ok(()),
+            Some(name) => {
+                secret::note_variable(name);
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 
@@ -280,13 +283,6 @@ fn check_url(path: &str, text: &str) -> Result<(), Complaint> {
         return refused(HIDDEN, "an address without `?` and `#`; `key_env` names what holds a key");
     }
     Ok(())
-}
-
-/// Whether a text is what environment variables are commonly called.
-fn is_variable(name: &str) -> bool {
-    let starts_well = name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
-    let goes_on = name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-    starts_well && goes_on && name.len() <= 128
 }
 
 #[cfg(test)]

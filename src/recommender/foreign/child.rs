@@ -5,6 +5,7 @@
 //! [`Child`] is dropped. Must not know what the lines mean.
 
 use super::remote::quote;
+use crate::secret;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
@@ -47,10 +48,15 @@ struct LastWords {
 }
 
 impl Child {
-    /// Starts a program, found as the system finds programs; no shell is involved.
-    pub fn start(command: &[String], line_bytes_max: u64) -> Result<Child, String> {
+    /// Starts a program, found as the system finds programs; no shell is involved. It inherits the environment but
+    /// for the variables that are known to hold keys, of which it gets the one called `key_env` at most.
+    pub fn start(command: &[String], line_bytes_max: u64, key_env: Option<&str>) -> Result<Child, String> {
         let (program, arguments) = command.split_first().ok_or("there is no command")?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        for name in secret::variables().iter().filter(|name| Some(name.as_str()) != key_env) {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -10,6 +10,7 @@ use super::child::{Child, NoLine};
 use super::connected::{self, Common, Connect};
 use super::remote::{Fault, Transport, quote};
 use crate::scenario::params::{self, Complaint};
+use crate::secret::{self, HIDDEN, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -95,7 +96,7 @@ impl RecommenderKind for Http {
         let params: HttpParams = params::parse(at, table)?;
         match (&params.url, &params.start) {
             (Some(url), None) => check_url(url)
-                .map_err(|expected| Complaint::out_of_range(format!("{at}.url"), quote(url), expected))?,
+                .map_err(|expected| Complaint::out_of_range(format!("{at}.url"), shown(url), expected))?,
             (None, Some(start)) => connected::check_command(at, "start", start)?,
             (None, None) => {
                 let expected = "where a server listens, or `start`, a command that starts one".to_owned();
@@ -103,9 +104,10 @@ impl RecommenderKind for Http {
             }
             (Some(url), Some(_)) => {
                 let bound = format!("absent where {at}.start is given");
-                return Err(Complaint::out_of_range(format!("{at}.url"), quote(url), bound));
+                return Err(Complaint::out_of_range(format!("{at}.url"), shown(url), bound));
             }
         }
+        check_token(at, params.token_env.as_deref())?;
         params.common().check(at)?;
         Ok(Box::new(params))
     }
@@ -154,10 +156,14 @@ impl Connect for HttpParams {
                 check_url(url).map_err(|expected| unusable(format!("the URL must be {expected}")))?;
                 Peer::At { agent: agent(url), url: url.clone() }
             }
-            (None, start) => Peer::ToStart { command: start.clone().unwrap_or_default(), running: None },
+            (None, start) => Peer::ToStart {
+                command: start.clone().unwrap_or_default(),
+                token_env: self.token_env.clone(),
+                running: None,
+            },
         };
         let token = match &self.token_env {
-            Some(name) => Some(token(name).map_err(unusable)?),
+            Some(name) => Some(Secret::from_env(name).map_err(|error| unusable(error.to_string()))?),
             None => None,
         };
         let start_timeout = Duration::from_millis(self.start_timeout_ms);
@@ -171,20 +177,40 @@ fn check_url(url: &str) -> Result<(), &'static str> {
     let fits = uri.is_some_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
     });
-    if fits { Ok(()) } else { Err("a URL http://… or https://…") }
+    match fits {
+        false => Err("a URL http://… or https://…"),
+        true if has_user(url) => Err("a URL without user and password; `token_env` names what holds a token"),
+        true => Ok(()),
+    }
 }
 
-/// The value of the `Authorization` header. No error shows it.
-fn token(variable: &str) -> Result<String, String> {
-    let token = std::env::var(variable).map_err(|_| {
-        format!("environment variable {variable} is not set, token_env says that it holds a token")
-    })?;
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!(
-            "environment variable {variable} must hold visible ASCII characters without blanks"
-        ));
+/// Whether a URL holds a user, and perhaps a password.
+fn has_user(url: &str) -> bool {
+    url.split("://")
+        .nth(1)
+        .and_then(|rest| rest.split(['/', '?', '#']).next())
+        .is_some_and(|a| a.contains('@'))
+}
+
+/// A URL as a complaint may show it.
+fn shown(url: &str) -> String {
+    if has_user(url) { HIDDEN.to_owned() } else { quote(url) }
+}
+
+/// Complains about what is no name of a variable; it may be the token itself, and is not repeated.
+fn check_token(at: &str, name: Option<&str>) -> Result<(), Complaint> {
+    match name {
+        Some(name) if !secret::is_variable(name) => Err(Complaint::out_of_range(
+            format!("{at}.token_env"),
+            HIDDEN,
+            "the name of an environment variable, of A-Z, 0-9 and _, not the token itself",
+        )),
+        Some(name) => {
+            secret::note_variable(name);
+            Ok(())
+        }
+        None => Ok(()),
     }
-    Ok(format!("Bearer {token}"))
 }
 
 /// A client for one server: no redirects, and no proxy on the way to this machine itself.
@@ -206,7 +232,7 @@ fn agent(url: &str) -> ureq::Agent {
 /// Messages by POST.
 struct Post {
     peer: Peer,
-    token: Option<String>,
+    token: Option<Secret>,
     bytes_max: u64,
     start_timeout: Duration,
 }
@@ -216,7 +242,7 @@ enum Peer {
     /// A server that runs already.
     At { agent: ureq::Agent, url: String },
     /// A server that is started with the first message.
-    ToStart { command: Vec<String>, running: Option<Running> },
+    ToStart { command: Vec<String>, token_env: Option<String>, running: Option<Running> },
 }
 
 /// A server that was started here.
@@ -227,8 +253,9 @@ struct Running {
 }
 
 impl Running {
-    fn start(command: &[String], timeout: Duration) -> Result<Self, Fault> {
-        let mut child = Child::start(command, URL_BYTES_MAX).map_err(Fault::Silent)?;
+    /// Starts a server, which gets the token that it is to ask for.
+    fn start(command: &[String], token_env: Option<&str>, timeout: Duration) -> Result<Self, Fault> {
+        let mut child = Child::start(command, URL_BYTES_MAX, token_env).map_err(Fault::Silent)?;
         let line = child.receive(timeout).map_err(|trouble| match trouble {
             NoLine::Late => {
                 let waited = format!("the server printed no URL within {} ms", timeout.as_millis());
@@ -253,20 +280,28 @@ impl Transport for Post {
     fn exchange(&mut self, message: &[u8], timeout: Duration) -> Result<Vec<u8>, Fault> {
         let (agent, url) = match &mut self.peer {
             Peer::At { agent, url } => (agent, url),
-            Peer::ToStart { command, running } => {
+            Peer::ToStart { command, token_env, running } => {
                 let running = match running {
                     Some(running) => running,
-                    None => running.insert(Running::start(command, self.start_timeout)?),
+                    None => {
+                        let started = Running::start(command, token_env.as_deref(), self.start_timeout);
+                        running.insert(started.map_err(|fault| without(self.token.as_ref(), fault))?)
+                    }
                 };
                 (&mut running.agent, &mut running.url)
             }
         };
         let asked = Instant::now();
-        let answer = post(agent, url, self.token.as_deref(), message, timeout, self.bytes_max);
-        answer.map_err(|error| {
-            let fault = fault(error, asked.elapsed() >= timeout, timeout, self.bytes_max);
-            self.explained(fault)
-        })
+        let answer = post(agent, url, self.token.as_ref(), message, timeout, self.bytes_max);
+        match (answer, &self.token) {
+            (Ok(answer), Some(token)) => Ok(token.scrub_bytes(answer)),
+            (Ok(answer), None) => Ok(answer),
+            (Err(error), _) => {
+                let fault = fault(error, asked.elapsed() >= timeout, timeout, self.bytes_max);
+                let fault = self.explained(fault);
+                Err(without(self.token.as_ref(), fault))
+            }
+        }
     }
 
     fn hang_up(&mut self) {
@@ -291,6 +326,15 @@ impl Post {
     }
 }
 
+/// The fault without the token, which a server may have repeated.
+fn without(token: Option<&Secret>, fault: Fault) -> Fault {
+    match (token, fault) {
+        (None, fault) => fault,
+        (Some(token), Fault::Silent(cause)) => Fault::Silent(token.redact(&cause)),
+        (Some(token), Fault::Unusable(cause)) => Fault::Unusable(token.redact(&cause)),
+    }
+}
+
 /// Why a POST gave no usable answer.
 enum PostError {
     Client(ureq::Error),
@@ -300,7 +344,7 @@ enum PostError {
 fn post(
     agent: &ureq::Agent,
     url: &str,
-    token: Option<&str>,
+    token: Option<&Secret>,
     message: &[u8],
     timeout: Duration,
     bytes_max: u64,
@@ -309,7 +353,7 @@ fn post(
     request =
         request.header(header::CONTENT_TYPE, "application/json").header(header::ACCEPT, "application/json");
     if let Some(token) = token {
-        request = request.header(header::AUTHORIZATION, token);
+        request = request.header(header::AUTHORIZATION, token.bearer());
     }
     let mut response = request.send(message).map_err(PostError::Client)?;
     let status = response.status();

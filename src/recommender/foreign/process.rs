@@ -141,7 +141,7 @@ impl Transport for Pipes {
         let child = match &mut self.child {
             Some(child) => child,
             None => {
-                let child = Child::start(&self.command, self.bytes_max).map_err(Fault::Silent)?;
+                let child = Child::start(&self.command, self.bytes_max, None).map_err(Fault::Silent)?;
                 self.child.insert(child)
             }
         };
