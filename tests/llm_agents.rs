@@ -64,6 +64,7 @@ impl Place {
         let scenario = Scenario::parse(Path::new("test.toml"), SCENARIO, &all).expect("a valid scenario");
         let out = self.out();
         let options = RunOptions {
+            models: None,
             shard: None,
             out: &out,
             base_dir: self.dir.path(),

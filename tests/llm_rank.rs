@@ -720,6 +720,7 @@ fn options<'a>(dir: &'a Path, out: &'a Path, tape: TapeMode) -> RunOptions<'a> {
         base_dir: dir,
         mode: Mode::Force,
         checkpoints: None,
+        models: None,
         shard: None,
         tape,
         progress: &Quiet,

@@ -118,6 +118,38 @@ fn events_of_others_are_found_out() {
 }
 
 #[test]
+fn a_model_is_fitted_once_for_all_who_share_it() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (scenario, models) = (scenario(&[]), dir.path().join("models"));
+    let run = |out: &Path, models| {
+        let options = RunOptions { models, ..RunOptions::new(out, Path::new("."), &Quiet) };
+        experiment::run(&scenario, &options).expect("a run");
+        files(out)
+    };
+    let kept = || -> Vec<PathBuf> {
+        let entries =
+            std::fs::read_dir(&models).expect("models").map(|entry| entry.expect("an entry").path());
+        entries.filter(|path| path.is_dir()).collect()
+    };
+    let alone = run(&dir.path().join("alone"), None);
+    let first = run(&dir.path().join("first"), Some(models.as_path()));
+    // popular and mf learn from interactions, random from nothing.
+    let (found, touched) = (kept(), |path: &PathBuf| path.metadata().and_then(|data| data.modified()).ok());
+    let before: Vec<_> = found.iter().map(touched).collect();
+    assert_eq!(found.len(), 2, "{found:?}");
+    let second = run(&dir.path().join("second"), Some(models.as_path()));
+    assert!(alone == first && first == second);
+    assert_eq!(found.iter().map(touched).collect::<Vec<_>>(), before, "nothing was fitted again");
+    // What is there is what is used: a model of nothing but zeros ranks otherwise.
+    let vectors = found.iter().map(|path| path.join("users.npy")).find(|path| path.is_file()).expect("mf");
+    let mut bytes = std::fs::read(&vectors).expect("vectors");
+    let header = bytes.iter().position(|&byte| byte == b'\n').expect("a header") + 1;
+    bytes[header..].fill(0);
+    std::fs::write(&vectors, bytes).expect("written");
+    assert!(run(&dir.path().join("third"), Some(models.as_path())) != first);
+}
+
+#[test]
 fn rounds_that_learn_cannot_be_shared_out() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let error = run(&scenario(&["rounds=2"]), dir.path(), Some((1, 2))).expect_err("two rounds");

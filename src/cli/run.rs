@@ -22,6 +22,10 @@ pub struct ScenarioArguments {
     /// Where training leaves checkpoints, and goes on from those of a run that was killed
     #[arg(long, value_name = "DIR")]
     checkpoints: Option<PathBuf>,
+    /// Where fitted models are kept and found, by what decides them; several processes may share it. Only models that
+    /// learn from interactions alone are kept
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
     /// What is taken from the tape of the language models' replies: `auto` asks for what is missing, `replay`
     /// never asks, `record` asks everything again
     #[arg(long, value_name = "MODE", default_value = "auto", value_parser = ["auto", "replay", "record"])]
@@ -57,6 +61,7 @@ impl ScenarioArguments {
             mode: if self.force { Mode::Force } else { Mode::New },
             checkpoints: self.checkpoints.as_deref(),
             tape: self.tape.parse().unwrap_or_default(),
+            models: self.models.as_deref(),
             shard: None,
             progress,
         }

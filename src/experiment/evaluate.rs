@@ -29,6 +29,7 @@ pub fn run(scenario: &Scenario, options: &RunOptions<'_>) -> Result<Tables, RunE
         streams,
         around: &super::surroundings(scenario, options.base_dir, &llm),
         checkpoints: options.checkpoints,
+        models: None,
         progress: options.progress,
     };
     for arm in &scenario.arms {

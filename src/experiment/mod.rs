@@ -11,6 +11,7 @@ pub mod folder;
 pub mod identity;
 mod lock;
 mod manifest;
+pub mod model_store;
 pub mod personas;
 pub mod plan;
 mod policies;
@@ -61,6 +62,8 @@ pub struct RunOptions<'a> {
     /// Where training may leave checkpoints and go on from those of a killed run; a run keeps them in its own
     /// folder when not given.
     pub checkpoints: Option<&'a Path>,
+    /// Where fitted models are kept and found, by what decides them; several processes may share it.
+    pub models: Option<&'a Path>,
     /// Which slice of the agents is simulated, where it is not all of them.
     pub shard: Option<Shard>,
     /// What a run takes from the tape of its language models.
@@ -77,6 +80,7 @@ impl<'a> RunOptions<'a> {
             base_dir,
             mode: Mode::New,
             checkpoints: None,
+            models: None,
             shard: None,
             tape: TapeMode::Auto,
             progress,

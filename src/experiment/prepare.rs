@@ -197,6 +197,7 @@ impl Prepared {
             streams: self.streams,
             around: &self.around,
             checkpoints,
+            models: None,
             progress,
         }
     }

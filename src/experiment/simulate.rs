@@ -1,8 +1,10 @@
 //! One arm through all its rounds: fit, simulate, log; from the second round on it is refitted
 //! on what its own agents did. Must not know other arms.
 
+use super::fit::Workshop;
 use super::folder::RunFolder;
 use super::manifest::Clock;
+use super::model_store::ModelStore;
 use super::prepare::{Prepared, never_shown};
 use super::{RunError, RunOptions, prepare, shards};
 use crate::agent::cue::Cues;
@@ -44,20 +46,21 @@ pub fn first_fit(
     options: &RunOptions<'_>,
     clock: &mut Clock,
 ) -> Result<Fitted, RunError> {
-    fitted(&scenario.arms, prepared, arm, &prepared.split, 0, options, clock)
+    let store = options.models.map(|dir| ModelStore { dir, scenario: &scenario.file });
+    fitted(&scenario.arms, prepared, arm, (&prepared.split, 0), store, options, clock)
 }
 
 fn fitted(
     arms: &[Arm],
     prepared: &Prepared,
     arm: &Arm,
-    split: &Split,
-    round: u32,
+    (split, round): (&Split, u32),
+    models: Option<ModelStore<'_>>,
     options: &RunOptions<'_>,
     clock: &mut Clock,
 ) -> Result<Fitted, RunError> {
     let started = Instant::now();
-    let workshop = prepared.workshop(arms, options.checkpoints, options.progress);
+    let workshop = Workshop { models, ..prepared.workshop(arms, options.checkpoints, options.progress) };
     let (recommender, curve) = workshop.fit(split, arm, round)?;
     clock.lap(&format!("fit {}", arm.name));
     let info = Some(FitInfo { round, seconds: started.elapsed().as_secs_f64(), curve });
@@ -88,7 +91,7 @@ pub fn arm(
     let mut known = prepared.known.clone();
     for round in 0..scenario.file.rounds {
         if round > 0 && arm.feedback == Feedback::Refit {
-            model = fitted(&scenario.arms, prepared, arm, &split, round, options, clock)?;
+            model = fitted(&scenario.arms, prepared, arm, (&split, round), None, options, clock)?;
         }
         info.fits.extend(model.info.take());
         let mut tunnel = tunnel(scenario, prepared, model.recommender.clone(), known, round);

@@ -214,6 +214,7 @@ fn run_cell(options: &SweepOptions<'_>, cell: &Cell, scenario: &Scenario) -> Res
     }
     let checkpoints = options.checkpoints.map(|dir| dir.join(&cell.name));
     let run = RunOptions {
+        models: None,
         shard: None,
         out: &out,
         base_dir: options.base_dir,
