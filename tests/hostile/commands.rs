@@ -31,7 +31,7 @@ pub fn cases() -> Vec<Case> {
             LINE,
             "a run into a finished run without `--force`",
             &["run", "s.toml", "--out", "done", "--quiet"],
-            "done already holds a run or a model; give another --out, or --force to replace it",
+            "done already holds a run or a model; give another --out, --force to replace it, or for a run --resume to go on with it",
         )
         .file("s.toml", SMALL),
         Case::new(

@@ -43,7 +43,7 @@ pub fn cases() -> Vec<Case> {
         report("metrics without a column", "metrics.csv", "", b"arm,round\npopular,0\n", "copy/metrics.csv is not a table of a run: CSV deserialize error: record 1 (line: 2, byte: 10): missing field `metric`"),
         report("items with genres that the manifest lacks", "items.csv", "", b"item,title,genres,n_train,mean_rating\n1,x,Nonsense,3,\n", "copy/items.csv:2: genres is \"Nonsense\", expected genres that manifest.json names"),
         report("items that are not UTF-8", "items.csv", "", b"item,title,genres,n_train,mean_rating\n1,\xff\xfe,,3,\n", "copy/items.csv: CSV parse error: record 1 (line 2, field: 1, byte: 38): invalid utf-8"),
-        report("agents of whom events do not tell", "agents.csv", "", b"user,persona,activity,diversity,conformity,n_train,n_held_out,mean_popularity,genre_shares,popularity_shares\n", "is not in agents.csv"),
+        report("people without agents", "agents.csv", "", b"user,persona,activity,diversity,conformity\n", "0 agents of 12 people\", expected an agent of every person"),
         report("a study that is something else", "studies/verdict.json", "", b"{\"answer\": 7}", "copy/studies/verdict.json: is not what a study told: invalid type: integer `7`, expected a string"),
         report("a study whose table is named out of the folder", "studies/verdict.json", "", b"{\"name\": \"verdict\", \"tables\": [{\"name\": \"/../../x\", \"title\": \"\", \"help\": \"\", \"columns\": [], \"rows\": []}]}", "copy/studies/verdict.json: \"/../../x\" cannot be part of a file's name"),
         report("an event file that is empty", EVENTS, "", b"", "part-00000.parquet cannot be read or written as Parquet: EOF: Parquet file too small"),
