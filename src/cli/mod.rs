@@ -141,7 +141,7 @@ impl CliError {
     /// The same once the work had been asked to stop: whatever it says, that is why it ended.
     fn once_stopped(self, advice: &'static str) -> Self {
         let (CliError::BadInput(error) | CliError::Failed(error)) = self else { return self };
-        let is_all = error.chain().any(|cause| is_stopped(cause));
+        let is_all = error.chain().any(is_stopped);
         CliError::Stopped(advice, (!is_all).then_some(error))
     }
 

@@ -185,7 +185,7 @@ mod tests {
     fn every_stream_gives_the_generators_numbers() {
         let streams = Streams::new(0x0123_4567_89ab_cdef);
         let of: [(u32, u64, u32); LANES] =
-            std::array::from_fn(|lane| (lane as u32 % 2, 1 << 33 | 7 * lane as u64, lane as u32 / 3));
+            std::array::from_fn(|lane| (lane as u32 % 2, (1 << 33) | (7 * lane as u64), lane as u32 / 3));
         let all = streams.uniforms(Purpose::Watch, &of);
         for (mut uniforms, (round, subject, page)) in all.into_iter().zip(of) {
             let mut generator = streams.stream(Purpose::Watch, round, subject, page);

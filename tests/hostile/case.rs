@@ -180,7 +180,7 @@ fn link(_target: &str, _path: &Path) {}
 #[cfg(unix)]
 fn lock(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0)).expect("locked");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o0)).expect("locked");
 }
 
 #[cfg(not(unix))]
