@@ -40,7 +40,7 @@ max_in_flight = 1
 fn start(dir: &Path, server: &Server) -> Child {
     Command::new(env!("CARGO_BIN_EXE_windtunnel"))
         .current_dir(dir)
-        .args(["run", "s.toml", "--out", "run", "--force", "--quiet", "--threads", "1", "--set"])
+        .args(["run", "s.toml", "--out", "run", "--resume", "--quiet", "--threads", "1", "--set"])
         .arg(format!("llm.models.small.base_url={}", server.base_url()))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

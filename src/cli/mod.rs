@@ -195,7 +195,9 @@ impl Command {
         match self {
             Command::Run(_) => Some("stopped; go on with --resume"),
             Command::Sweep(_) => Some("stopped; the same command goes on"),
-            Command::Fit(_) => Some("stopped; models that are finished are saved, with --checkpoints fits can be gone on with"),
+            Command::Fit(_) => Some(
+                "stopped; models that are finished are saved, with --checkpoints fits can be gone on with",
+            ),
             Command::Plan(_)
             | Command::Evaluate(_)
             | Command::Estimate(_)

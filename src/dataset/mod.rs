@@ -31,8 +31,8 @@ mod table;
 use crate::id::{GenreId, ItemId, UserId};
 use crate::progress::Progress;
 use crate::rng::Streams;
-use crate::stop::Stopped;
 use crate::scenario::params::Complaint;
+use crate::stop::Stopped;
 use sparse::Csr;
 use std::path::{Path, PathBuf};
 

@@ -15,9 +15,9 @@ pub mod http;
 pub mod tfidf_svd;
 
 use crate::progress::Progress;
-use crate::stop::Stopped;
 use crate::recommender::dense::Matrix;
 use crate::scenario::params::Complaint;
+use crate::stop::Stopped;
 use std::path::{Path, PathBuf};
 
 /// One thing to encode.

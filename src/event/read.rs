@@ -260,9 +260,8 @@ impl<'a> Log<'a> {
         let options = ArrowReaderOptions::new().with_schema(schema);
         let metadata =
             guarded(|| ArrowReaderMetadata::try_new(plain.metadata().clone(), options)).map_err(parquet)?;
-        let is_read = |name: &str| {
-            super::write::schema().field_with_name(name).is_ok() && !unread.contains(&name)
-        };
+        let is_read =
+            |name: &str| super::write::schema().field_with_name(name).is_ok() && !unread.contains(&name);
         let fields = metadata.schema().fields().iter().enumerate();
         let read = fields.filter(|(_, field)| is_read(field.name())).map(|(k, _)| k);
         let columns = ProjectionMask::roots(metadata.parquet_schema(), read);

@@ -35,7 +35,8 @@ impl Lock {
     pub fn ask(folder: &Path) -> io::Result<Asked> {
         let path = folder.join(FILE_NAME);
         for _ in 0..TRIES_MAX {
-            let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+            let mut file =
+                OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(Asked::Taken(holder(&mut file))),

@@ -46,8 +46,8 @@ use crate::llm::LlmError;
 use crate::llm::client::Client;
 use crate::progress::Progress;
 use crate::rng::Streams;
-use crate::stop::Stopped;
 use crate::scenario::params::Complaint;
+use crate::stop::Stopped;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -18,9 +18,9 @@ use crate::event::Text;
 use crate::id::{AgentId, ItemId, UserId};
 use crate::llm::client::Client;
 use crate::progress::Progress;
-use crate::stop::Stopped;
 use crate::rng::Streams;
 use crate::scenario::params::Complaint;
+use crate::stop::Stopped;
 use std::path::Path;
 use std::sync::Arc;
 
