@@ -176,7 +176,7 @@ fn a_run_that_is_stopped_says_so_and_can_be_gone_on_with() {
 #[test]
 fn training_that_is_stopped_goes_on_where_it_was() {
     let place = Place::new();
-    let long = ["--set", "arms.mf.epochs=3000", "--set", "arms.mf.eval_every=3000", "--set", "rounds=1"];
+    let long = ["--set", "arms.mf.epochs=3000", "--set", "arms.mf.eval_every=3000"];
     let arguments = [&["run", "s.toml", "--out", "reference", "--quiet"], &long[..]].concat();
     let begun = Instant::now();
     assert!(place.call(&arguments).status.success());

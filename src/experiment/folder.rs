@@ -4,6 +4,7 @@ use super::RunError;
 use super::identity::{self, RunIdentity, first_difference};
 use super::lock::{Asked, Lock};
 use crate::files;
+use crate::intake;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -85,8 +86,8 @@ impl RunFolder {
             Asked::Taken(pid) => return Err(RunError::Locked { path: root.to_owned(), holder: Holder(pid) }),
         };
         let is_occupied = OUTPUTS.iter().any(|name| stands(&root.join(name)));
-        let scenario = std::fs::read_to_string(root.join("scenario.toml")).ok();
-        let there = std::fs::read(root.join(identity::FILE_NAME)).ok();
+        let scenario = intake::text(&root.join("scenario.toml"), intake::MADE_BYTES_MAX).ok();
+        let there = intake::bytes(&root.join(identity::FILE_NAME), intake::WRITTEN_BYTES_MAX).ok();
         let there = there.and_then(|bytes| serde_json::from_slice::<RunIdentity>(&bytes).ok());
         let is_run = there.is_some() || scenario.as_ref().is_some_and(|text| text.starts_with(MARK));
         if is_occupied && mode == Mode::New {
