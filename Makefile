@@ -36,7 +36,7 @@ $(VENV)/ready: tests/requirements.txt
 test: tools ## All quick tests: library, command line, conformance, determinism, recomputation in Python
 	WINDTUNNEL_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --features "$(FEATURES)"
 
-test-long: tools ## The tests that take minutes: quality on real data, ten million rows, fifty kills
+test-long: tools ## The tests that take minutes: quality on real data, ten million rows, a hundred kills
 	WINDTUNNEL_PYTHON=$(CURDIR)/$(VENV)/bin/python $(CARGO) test --release -- --ignored
 
 test-gguf: ## The encoder gguf against every reference vector of a real model (needs cmake and libclang)

@@ -26,8 +26,7 @@ pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<(
 
 /// A temporary file in the folder of `path`, removed when it is dropped unpersisted.
 pub fn temporary_beside(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::Builder::new().prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX).tempfile_in(folder)
+    tempfile::Builder::new().prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX).tempfile_in(folder_of(path))
 }
 
 /// Moves a finished temporary file into place, readable like any other file.
@@ -38,5 +37,77 @@ pub fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
         file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
     }
     file.persist(path).map_err(|error| error.error)?;
+    make_place_durable(path)
+}
+
+/// Moves a finished folder into place, where nothing stands.
+pub fn persist_folder(folder: &Path, path: &Path) -> io::Result<()> {
+    std::fs::rename(folder, path)?;
+    make_place_durable(path)
+}
+
+/// Has the folder of `path` remember across a loss of power what was moved into it.
+///
+/// A folder that may be written to but not read cannot be asked to, and some file systems do not offer it: what was
+/// moved is in its place all the same.
+#[cfg(unix)]
+fn make_place_durable(path: &Path) -> io::Result<()> {
+    let Ok(folder) = std::fs::File::open(folder_of(path)) else { return Ok(()) };
+    match folder.sync_all() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Elsewhere folders cannot be opened as files.
+#[cfg(not(unix))]
+fn make_place_durable(_path: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// The folder that a path is in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("file");
+        write_whole(&path, b"old").expect("written");
+        let failed = write_with(&path, |file| {
+            file.write_all(b"half")?;
+            Err(io::Error::other("full"))
+        });
+        assert_eq!(failed.expect_err("failed").to_string(), "full");
+        assert_eq!(std::fs::read(&path).expect("there"), b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("a folder").count(), 1, "no temporary file");
+        assert!(write_whole(&dir.path().join("missing/file"), b"x").is_err());
+        assert!(write_whole(&path.join("below"), b"x").is_err(), "below a file");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_replaced_and_what_it_leads_to_stays() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (there, link) = (dir.path().join("there"), dir.path().join("link"));
+        for exists in [true, false] {
+            match exists {
+                true => std::fs::write(&there, "kept").expect("written"),
+                false => std::fs::remove_file(&there).expect("removed"),
+            }
+            let _ = std::fs::remove_file(&link);
+            std::os::unix::fs::symlink(&there, &link).expect("a link");
+            write_whole(&link, b"new").expect("written");
+            assert!(!link.is_symlink());
+            assert_eq!(std::fs::read(&link).expect("there"), b"new");
+            assert_eq!(std::fs::read(&there).ok().as_deref(), exists.then_some(&b"kept"[..]));
+        }
+    }
 }

@@ -40,7 +40,7 @@ max_in_flight = 1
 fn start(dir: &Path, server: &Server) -> Child {
     Command::new(env!("CARGO_BIN_EXE_windtunnel"))
         .current_dir(dir)
-        .args(["run", "s.toml", "--out", "run", "--force", "--quiet", "--threads", "1", "--set"])
+        .args(["run", "s.toml", "--out", "run", "--resume", "--quiet", "--threads", "1", "--set"])
         .arg(format!("llm.models.small.base_url={}", server.base_url()))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -143,4 +143,34 @@ fn a_killed_run_goes_on_where_it_was() {
 #[ignore = "50 kills take a minute"]
 fn a_run_killed_fifty_times_goes_on_where_it_was() {
     kill_and_resume(50);
+}
+
+#[test]
+fn a_run_that_is_stopped_has_everything_on_its_tape_and_goes_on() {
+    let place = || {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(dir.path().join("s.toml"), SCENARIO).expect("written");
+        dir
+    };
+    let (undisturbed, dir) = (place(), place());
+    let reference = slow_server();
+    finish(start(undisturbed.path(), &reference));
+    let server = slow_server();
+    let mut child = start(dir.path(), &server);
+    while server.n_requests() < 5 && child.try_wait().expect("a child").is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+    let output = child.wait_with_output().expect("the binary ends");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert!(told.ends_with("stopped; go on with --resume\n") && !told.contains("error"), "{told}");
+    let tape = dir.path().join("run").join(tape::FILE_NAME);
+    assert_eq!(on_tape(&tape).len(), server.n_requests(), "what was under way came and was kept");
+    finish(start(dir.path(), &server));
+    assert_eq!(server.n_requests(), reference.n_requests(), "nothing is asked twice");
+    for arm in ["popular", "random"] {
+        assert!(events(dir.path(), arm) == events(undisturbed.path(), arm), "the events of {arm} differ");
+    }
 }

@@ -5,6 +5,7 @@ use super::identity::{self, RunIdentity, first_difference};
 use super::lock::{Asked, Lock};
 use super::shards;
 use crate::files;
+use crate::intake;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -50,8 +51,10 @@ pub enum Mode {
     New,
     /// It is replaced.
     Force,
-    /// It is gone on with, if it is the same run.
+    /// It is gone on with, if it is the same run; another is refused.
     Resume,
+    /// It is gone on with, if it is the same run; another is replaced.
+    ResumeOrForce,
 }
 
 /// A run folder, which no other process can write to as long as this or a copy of it lives.
@@ -85,26 +88,30 @@ impl RunFolder {
             Asked::Taken(pid) => return Err(RunError::Locked { path: root.to_owned(), holder: Holder(pid) }),
         };
         let is_occupied = OUTPUTS.iter().any(|name| stands(&root.join(name)));
-        let scenario = std::fs::read_to_string(root.join("scenario.toml")).ok();
-        let there = std::fs::read(root.join(identity::FILE_NAME)).ok();
+        let scenario = intake::text(&root.join("scenario.toml"), intake::MADE_BYTES_MAX).ok();
+        let there = intake::bytes(&root.join(identity::FILE_NAME), intake::WRITTEN_BYTES_MAX).ok();
         let there = there.and_then(|bytes| serde_json::from_slice::<RunIdentity>(&bytes).ok());
         let is_run = there.is_some() || scenario.as_ref().is_some_and(|text| text.starts_with(MARK));
-        match mode {
-            Mode::New if is_occupied => return Err(RunError::Occupied { path: root.to_owned() }),
-            Mode::Force | Mode::Resume if is_occupied && !is_run => {
-                return Err(RunError::NotARun { path: root.to_owned() });
-            }
-            Mode::Resume if is_occupied => {
-                let (here, text) = run.ok_or_else(|| RunError::Occupied { path: root.to_owned() })?;
-                let there = there.ok_or_else(|| RunError::NoIdentity { path: root.to_owned() })?;
-                check_same(root, &there, scenario.as_deref(), here, text)?;
-            }
-            _ => {}
+        if is_occupied && mode == Mode::New {
+            return Err(RunError::Occupied { path: root.to_owned() });
         }
+        if is_occupied && !is_run {
+            return Err(RunError::NotARun { path: root.to_owned() });
+        }
+        let is_same = match (run, there) {
+            (Some((here, text)), Some(there)) => check_same(root, &there, scenario.as_deref(), here, text),
+            _ => Err(RunError::NoIdentity { path: root.to_owned() }),
+        };
+        let is_resumed = is_occupied
+            && match mode {
+                Mode::Resume => is_same.map(|()| true)?,
+                Mode::ResumeOrForce => is_same.is_ok(),
+                Mode::New | Mode::Force => false,
+            };
         Ok(RunFolder {
             root: root.to_owned(),
             identity: run.map(|(identity, _)| identity.clone()),
-            is_resumed: mode == Mode::Resume && is_occupied,
+            is_resumed,
             _lock: lock,
         })
     }
@@ -281,10 +288,17 @@ impl ModelFolder {
         builder.prefix(files::TEMPORARY_PREFIX).suffix(files::TEMPORARY_SUFFIX);
         let temporary = builder.tempdir_in(parent).map_err(io)?;
         save(temporary.path())?;
+        // The old model leaves as a whole, so that no half of it is ever taken for one.
+        let old = builder.tempdir_in(parent).map_err(io)?;
         if self.force && self.path.exists() {
-            std::fs::remove_dir_all(&self.path).map_err(io)?;
+            std::fs::rename(&self.path, old.path().join("replaced")).map_err(io)?;
         }
-        std::fs::rename(temporary.keep(), &self.path).map_err(io)?;
+        let filled = temporary.keep();
+        files::persist_folder(&filled, &self.path).map_err(|source| {
+            // Nobody's output; where it cannot be removed it still stands at no output path.
+            let _ = std::fs::remove_dir_all(&filled);
+            io(source)
+        })?;
         Ok(self.path)
     }
 }

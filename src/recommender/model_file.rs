@@ -14,7 +14,7 @@ use arrow_array::types::Float16Type;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// What every `model.json` begins with.
@@ -263,18 +263,9 @@ fn write_npy<const N: usize>(
 /// Writes a file beside its place and moves it there: it is whole or absent.
 fn write_whole(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<(), RecommendError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    let beside = path.with_file_name(name);
-    let write_beside = || -> std::io::Result<()> {
-        let mut file = BufWriter::with_capacity(1 << 16, File::create(&beside)?);
-        write(&mut file)?;
-        file.flush()?;
-        std::fs::rename(&beside, path)
-    };
-    write_beside().map_err(|source| io(path, source))
+    crate::files::write_with(path, write).map_err(|source| io(path, source))
 }
 
 fn open(path: &Path) -> Result<(File, u64), RecommendError> {

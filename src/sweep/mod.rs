@@ -219,7 +219,10 @@ fn run_cell(options: &SweepOptions<'_>, cell: &Cell, scenario: &Scenario) -> Res
         out: &out,
         base_dir: options.base_dir,
         // What stands there is half a run of this sweep, or was allowed to go.
-        mode: Mode::Force,
+        mode: match options.tape {
+            TapeMode::Record => Mode::Force,
+            _ => Mode::ResumeOrForce,
+        },
         checkpoints: checkpoints.as_deref(),
         tape: options.tape,
         progress: options.progress,

@@ -36,7 +36,7 @@ impl Fingerprint<'_> {
     /// A digest of everything that decides the course of training.
     pub fn hash(&self, context: &FitContext<'_>) -> String {
         let mut digest = Sha256::new();
-        digest.update(format!("{} {} ", self.kind, self.params));
+        digest.update(format!("{} {} {} ", env!("CARGO_PKG_VERSION"), self.kind, self.params));
         digest.update(context.streams.seed().to_le_bytes());
         digest.update(context.round.to_le_bytes());
         for part in [self.train, self.valid] {
