@@ -183,7 +183,7 @@ fn rank(heard: &Heard) -> Answer {
 /// The reply of a mind that puts something hostile, or the key, behind every word; now and then a refusal.
 fn speak(heard: &Heard) -> Answer {
     let luck = mind::luck(&heard.body);
-    if luck[5] % 16 == 0 {
+    if luck[5].is_multiple_of(16) {
         return Answer::status(400, &complaint(heard));
     }
     let mut reply: Value = serde_json::from_str(&mind::answer(&heard.body)).expect("a mind speaks JSON");
