@@ -1,21 +1,25 @@
-//! How long sessions take: agents a second through the whole page tick, popular arm, and how long
-//! their events take to write and to read back.
+//! How long sessions take, and how long their events take to write and to read back.
+//!
+//! `cargo bench --bench world` times small cohorts. `cargo bench --bench world -- scale` simulates many agents of few
+//! people by `mf` on a catalogue of MovieLens-1M's size, on one thread and on two, and says how many pages a second that
+//! is; `n_agents=`, `threads=1,2`, `repeats=`, `arm=`, `max_pages=` and `data=DIR` (MovieLens-1M itself) change the shape.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
+use std::borrow::Cow;
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 use windtunnel::agent::cue::Cues;
-use windtunnel::event::Event;
-use windtunnel::event::read::{DenseIds, for_each_session};
+use windtunnel::event::read::for_each_session;
 use windtunnel::event::write::{EventWriter, RawIds};
+use windtunnel::event::{Event, What};
 use windtunnel::experiment::prepare::Prepared;
 use windtunnel::id::{AgentId, ItemId};
 use windtunnel::llm::client::Client;
 use windtunnel::progress::Quiet;
-
 use windtunnel::scenario::Scenario;
-use windtunnel::world::{OnError, Presentation, SessionRules, Tunnel, WorldError};
+use windtunnel::world::{Backstage, OnError, Presentation, SessionRules, Tunnel, WorldError};
 
 const N_AGENTS: u32 = 10_000;
 const SCENARIO: &str = "
@@ -25,13 +29,22 @@ n_users = 2000
 [population]
 n_agents = 10000
 [arms.popular]
+[arms.mf]
+";
+
+/// As many people and items as MovieLens-1M has, and about as many interactions.
+const LARGE: &str = "
+[dataset]
+source = \"synthetic\"
+n_users = 6040
+n_items = 3700
 ";
 
 struct Raw<'a>(&'a Prepared);
 
 impl RawIds for Raw<'_> {
-    fn agent(&self, agent: AgentId) -> &str {
-        &self.0.agents.raw_ids[agent.idx()]
+    fn agent(&self, agent: AgentId) -> Cow<'_, str> {
+        self.0.agents.raw_id(agent)
     }
 
     fn item(&self, item: ItemId) -> &str {
@@ -39,67 +52,87 @@ impl RawIds for Raw<'_> {
     }
 }
 
-fn simulated(tunnel: &Tunnel, prepared: &Prepared) -> Vec<Event> {
-    let mut events = Vec::new();
-    let done: Result<(), WorldError> = tunnel.simulate(&prepared.agents.profiles, 65_536, &Quiet, |cohort| {
-        events.extend_from_slice(cohort);
-        Ok(())
-    });
-    done.expect("popular does not fail");
-    events
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.iter().any(|word| word == "scale") {
+        return scale(&words);
+    }
+    let mut criterion = Criterion::default().configure_from_args();
+    world(&mut criterion);
+    criterion.final_summary();
 }
 
-fn world(c: &mut Criterion) {
-    let scenario = Scenario::parse(Path::new("bench.toml"), SCENARIO, &[]).expect("a valid scenario");
+/// The world of a scenario, and each of its arms before it.
+fn tunnels(scenario: &Scenario, max_pages: u32) -> (Prepared, Vec<Tunnel>) {
     let prepared =
-        Prepared::new(&scenario, Path::new("."), &Client::none(), &Quiet).expect("a synthetic world");
-    let (model, _) = prepared
-        .workshop(&scenario.arms, None, &Quiet)
-        .fit(&prepared.split, &scenario.arms[0], 0)
-        .expect("popular fits");
+        Prepared::new(scenario, Path::new("."), &Client::none(), &Quiet).expect("a world to simulate");
     let rules = SessionRules {
         items_per_page: 4,
-        max_pages: 5,
+        max_pages,
         presentation: Presentation::Ranked,
         cues: Cues::USUAL,
         advert_share: 0.0,
         memory_entries: 100,
         on_error: OnError::Stop,
     };
-    let tunnel = Tunnel {
-        recommender: Arc::from(model),
-        behavior: prepared.behavior.clone(),
-        known: prepared.known.clone(),
-        held_out: prepared.held_out.clone(),
-        rules,
-        streams: prepared.streams,
-        round: 0,
+    let tunnel = |arm| {
+        let workshop = prepared.workshop(&scenario.arms, None, &Quiet);
+        let (model, _) = workshop.fit(&prepared.split, arm, 0).expect("the arm fits");
+        Tunnel {
+            recommender: Arc::from(model),
+            behavior: prepared.behavior.clone(),
+            known: prepared.known.clone(),
+            held_out: prepared.held_out.clone(),
+            rules,
+            streams: prepared.streams,
+            round: 0,
+            backstage: Backstage::default(),
+        }
     };
+    let tunnels = scenario.arms.iter().map(tunnel).collect();
+    (prepared, tunnels)
+}
+
+fn simulated(tunnel: &Tunnel, prepared: &Prepared) -> Vec<Event> {
+    let mut events = Vec::new();
+    let done: Result<(), WorldError> = tunnel.simulate(&prepared.agents.all(), 65_536, &Quiet, |cohort| {
+        events.extend_from_slice(cohort);
+        Ok(())
+    });
+    done.expect("these arms do not fail");
+    events
+}
+
+fn world(c: &mut Criterion) {
+    let scenario = Scenario::parse(Path::new("bench.toml"), SCENARIO, &[]).expect("a valid scenario");
+    let (prepared, tunnels) = tunnels(&scenario, 5);
     let mut group = c.benchmark_group("world");
     group.sample_size(10);
     group.throughput(Throughput::Elements(u64::from(N_AGENTS)));
-    group.bench_function("10000_choice_sessions", |b| b.iter(|| black_box(simulated(&tunnel, &prepared))));
+    for (arm, tunnel) in scenario.arms.iter().zip(&tunnels) {
+        group.bench_function(format!("10000_choice_sessions_{}", arm.name), |b| {
+            b.iter(|| black_box(simulated(tunnel, &prepared)));
+        });
+    }
     group.finish();
-    event(c, &prepared, &simulated(&tunnel, &prepared));
+    event(c, &prepared, &simulated(&tunnels[0], &prepared));
 }
 
 fn event(c: &mut Criterion, prepared: &Prepared, events: &[Event]) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("part-00000.parquet");
+    let raw = Raw(prepared);
     let mut group = c.benchmark_group("event");
     group.sample_size(10);
     group.throughput(Throughput::Elements(events.len() as u64));
     group.bench_function("write", |b| {
         b.iter(|| {
-            let mut writer = EventWriter::create(&path).expect("a writer");
-            writer.write(events, &Raw(prepared)).expect("written");
+            let mut writer = EventWriter::create(&path, &raw).expect("a writer");
+            writer.write(events).expect("written");
             writer.finish().expect("finished");
         });
     });
-    let ids = DenseIds::new(
-        prepared.agents.raw_ids.iter().map(String::as_str),
-        prepared.dataset.items.all().iter().map(String::as_str),
-    );
+    let ids = prepared.ids();
     group.bench_function("read", |b| {
         b.iter(|| {
             let mut n_sessions = 0;
@@ -111,5 +144,60 @@ fn event(c: &mut Criterion, prepared: &Prepared, events: &[Event]) {
     group.finish();
 }
 
-criterion_group!(benches, world);
-criterion_main!(benches);
+/// What a simulation came to.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    n_pages: u64,
+    n_sessions: u64,
+    n_events: u64,
+}
+
+/// Many agents, thread count by thread count: seconds, sessions and pages a second.
+fn scale(words: &[String]) {
+    let told = |key: &str| words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+    let number = |key: &str, usual: u32| told(key).map_or(usual, |n| n.parse().expect("a number"));
+    let data = told("data").map(|dir| format!("[dataset]\nsource = \"movielens\"\npath = \"{dir}\"\n"));
+    let scenario = format!(
+        "{}[population]\nn_agents = {}\n[arms.{}]\n",
+        data.as_deref().unwrap_or(LARGE),
+        number("n_agents", 200_000),
+        told("arm").unwrap_or("mf"),
+    );
+    let scenario = Scenario::parse(Path::new("bench.toml"), &scenario, &[]).expect("a valid scenario");
+    let (prepared, tunnels) = tunnels(&scenario, number("max_pages", 5));
+    println!("{} agents of {} people", prepared.agents.len(), prepared.dataset.n_users());
+    for threads in told("threads").unwrap_or("1,2").split(',') {
+        let n_threads = threads.parse().expect("numbers of threads");
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("a pool");
+        for _ in 0..number("repeats", 3) {
+            let started = Instant::now();
+            let tally = pool.install(|| tallied(&tunnels[0], &prepared));
+            let seconds = started.elapsed().as_secs_f64();
+            println!(
+                "{n_threads} threads: {seconds:.3} s, {:.0} sessions/s, {:.0} pages/s, {:.2} pages a session, {:.1} events a session",
+                tally.n_sessions as f64 / seconds,
+                tally.n_pages as f64 / seconds,
+                tally.n_pages as f64 / tally.n_sessions as f64,
+                tally.n_events as f64 / tally.n_sessions as f64,
+            );
+        }
+    }
+}
+
+#[inline(never)]
+fn tallied(tunnel: &Tunnel, prepared: &Prepared) -> Tally {
+    let mut tally = Tally::default();
+    let done: Result<(), WorldError> = tunnel.simulate(&prepared.agents.all(), 65_536, &Quiet, |cohort| {
+        tally.n_events += cohort.len() as u64;
+        for event in cohort {
+            match event.what {
+                What::Exposure { slot: 0, .. } => tally.n_pages += 1,
+                What::Exit { .. } => tally.n_sessions += 1,
+                _ => {}
+            }
+        }
+        Ok(())
+    });
+    done.expect("this arm does not fail");
+    tally
+}

@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all: written beside their place, made durable,
 //! then moved into it. Must not know what is in them.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use tempfile::NamedTempFile;
 
@@ -12,8 +12,14 @@ pub const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// Writes `bytes` to `path` so that a reader, or a killed run, sees the old file or the new one, never a part.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = temporary_beside(path)?;
-    file.write_all(bytes)?;
+    write_with(path, |file| file.write_all(bytes))
+}
+
+/// The same with what `fill` writes, for files that would be a burden in memory.
+pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut file = BufWriter::with_capacity(1 << 16, temporary_beside(path)?);
+    fill(&mut file)?;
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.as_file().sync_all()?;
     persist(file, path)
 }

@@ -15,9 +15,12 @@
 mod columns;
 pub mod files;
 pub mod id;
+mod intake;
+pub mod naming;
 pub mod progress;
 pub mod rng;
 pub mod secret;
+pub mod stop;
 
 pub mod scenario;
 

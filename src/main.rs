@@ -8,9 +8,7 @@ fn main() -> ExitCode {
     match execute(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            for line in error.line().lines() {
-                eprintln!("error: {line}");
-            }
+            eprint!("{}", error.told());
             ExitCode::from(error.exit_code())
         }
     }

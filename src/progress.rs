@@ -1,5 +1,7 @@
-//! How long work tells how far it is. The library reports through this trait; only
-//! the command line knows about terminals.
+//! How long work tells how far it is, and hears that it is to stop. The library reports through this trait; only
+//! the command line knows about terminals and signals.
+
+use crate::stop::Stopped;
 
 /// A listener for the progress of long work.
 pub trait Progress: Send + Sync {
@@ -9,6 +11,17 @@ pub trait Progress: Send + Sync {
     fn advance(&self, n_steps: u64, note: &str);
     /// The current phase is over.
     fn end(&self);
+    /// Whether the work is to stop.
+    fn is_stopped(&self) -> bool {
+        false
+    }
+    /// What long work asks between two steps, wherever it may break off.
+    ///
+    /// # Errors
+    /// [`Stopped`] when it is to stop; that travels up as any error does.
+    fn go_on(&self) -> Result<(), Stopped> {
+        if self.is_stopped() { Err(Stopped) } else { Ok(()) }
+    }
 }
 
 /// Progress that nobody watches.

@@ -157,18 +157,18 @@ fn popularity_lift_is_told_by_group_of_people() {
     head_shares_are_those_of_the_training_set(&scenario, &out);
 }
 
-/// `head_share` of `agents.csv`, computed once more from the data.
+/// `head_share` of `people.csv`, computed once more from the data.
 fn head_shares_are_those_of_the_training_set(scenario: &Scenario, out: &Path) {
     let (dataset, _) = prepare::load(scenario, out, &Quiet).expect("data");
     let cut = split(&dataset, &scenario.file.split, Streams::new(scenario.file.seed)).expect("a split");
     let groups = Groups::new(&cut.train.item_counts());
-    let population = read_population(&out.join("agents.csv")).expect("agents");
-    assert_eq!(population.agents.len(), 800);
-    for agent in &population.agents {
-        let user = (0..800).find(|&user| dataset.users.raw(user) == agent.persona).expect("a person");
+    let population = read_population(out).expect("agents");
+    assert_eq!(population.len(), 800);
+    for person in population.people() {
+        let user = (0..800).find(|&user| dataset.users.raw(user) == person.raw_id).expect("a person");
         let items = cut.train.items_of(UserId(user));
         let n_head = items.iter().filter(|&&item| groups.of(ItemId(item)) == Group::Head).count();
-        assert!((f64::from(agent.head_share()) - n_head as f64 / items.len() as f64).abs() < 1e-6);
+        assert!((f64::from(person.head_share()) - n_head as f64 / items.len() as f64).abs() < 1e-6);
     }
 }
 

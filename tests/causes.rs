@@ -3,7 +3,7 @@
 //! finding about a model.
 
 use std::path::Path;
-use windtunnel::event::read::{DenseIds, for_each_session};
+use windtunnel::event::read::for_each_session;
 use windtunnel::experiment::{self, RunOptions};
 use windtunnel::metric::subjects::{read_catalogue, read_population};
 use windtunnel::progress::Quiet;
@@ -54,11 +54,8 @@ fn exposures(run: &Path, arm: &str) -> Vec<u32> {
     let genres = serde_json::from_value(manifest["dataset"]["genres"].clone()).expect("genres");
     let items = read_catalogue(&catalogue, genres, 1).expect("items.csv").items;
     assert!(items.iter().all(|item| item.mean_rating.is_some() == (item.n_train > 0)));
-    let agents = read_population(&run.join("agents.csv")).expect("agents.csv").agents;
-    let ids = DenseIds::new(
-        agents.iter().map(|agent| agent.raw_id.as_str()),
-        items.iter().map(|item| item.raw_id.as_str()),
-    );
+    let population = read_population(run).expect("people.csv and agents.csv");
+    let ids = population.ids(items.iter().map(|item| item.raw_id.as_str()));
     let mut tally = Tally::new(items.len());
     let path = run.join(format!("events/arm={arm}/part-00000.parquet"));
     for_each_session(&path, &ids, |session| tally.take(session)).expect("events");

@@ -73,7 +73,7 @@ fn threads_cohorts_and_repetition_change_nothing() {
     assert!(first.keys().any(|name| name.ends_with("arm=mf/part-00000.parquet")));
     assert_same(&first, &run(2, &[]), &timed);
     let small = run(2, &["world.cohort_size=64"]);
-    assert_same(&first, &small, &["manifest.json", "report.html", "scenario.toml"]);
+    assert_same(&first, &small, &["manifest.json", "report.html", "scenario.toml", "identity.json"]);
 }
 
 #[test]

@@ -65,6 +65,8 @@ fn assert_readable(path: &Path, name: &str) {
         }
         Some("html") => assert!(bytes.trim_ascii_end().ends_with(b"</html>"), "{shown} is cut short"),
         Some("svg") => assert!(bytes.trim_ascii_end().ends_with(b"</svg>"), "{shown} is cut short"),
+        // Who has the folder: of no interest once its holder is dead.
+        Some("windtunnel-lock") => {}
         other => panic!("{shown}: unexpected kind of file {other:?}"),
     }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use windtunnel::event::read::{DenseIds, for_each_story};
 use windtunnel::event::story::About;
+use windtunnel::experiment::folder::Mode;
 use windtunnel::experiment::{self, RunError, RunOptions, estimate, personas};
 use windtunnel::llm::tape::TapeMode;
 use windtunnel::progress::Quiet;
@@ -63,9 +64,11 @@ impl Place {
         let scenario = Scenario::parse(Path::new("test.toml"), SCENARIO, &all).expect("a valid scenario");
         let out = self.out();
         let options = RunOptions {
+            models: None,
+            shard: None,
             out: &out,
             base_dir: self.dir.path(),
-            force: true,
+            mode: Mode::Force,
             checkpoints: None,
             tape: mode,
             progress: &Quiet,
@@ -293,7 +296,7 @@ fn a_model_writes_personas_that_agents_then_have() {
     let found = personas::build(&scenario, &options).expect("personas");
     assert!(found.failures.is_empty() && found.file.users.len() == 40, "{:?}", found.failures);
     assert_eq!(server.n_requests(), 40);
-    let again = RunOptions { force: true, ..RunOptions::new(&out, place.dir.path(), &Quiet) };
+    let again = RunOptions { mode: Mode::Force, ..RunOptions::new(&out, place.dir.path(), &Quiet) };
     personas::build(&scenario, &again).expect("the same from the tape");
     assert_eq!(server.n_requests(), 40, "what was written is not asked for again");
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use windtunnel::dataset::{Interaction, Interactions, Item, Vocabulary};
+use windtunnel::experiment::folder::Mode;
 use windtunnel::experiment::{self, RunError, RunOptions, estimate};
 use windtunnel::id::{ItemId, UserId};
 use windtunnel::llm::account::Slips;
@@ -714,7 +715,16 @@ fn scenario(overrides: &[&str]) -> Scenario {
 }
 
 fn options<'a>(dir: &'a Path, out: &'a Path, tape: TapeMode) -> RunOptions<'a> {
-    RunOptions { out, base_dir: dir, force: true, checkpoints: None, tape, progress: &Quiet }
+    RunOptions {
+        out,
+        base_dir: dir,
+        mode: Mode::Force,
+        checkpoints: None,
+        models: None,
+        shard: None,
+        tape,
+        progress: &Quiet,
+    }
 }
 
 /// Runs the scenario with a scripted model.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use server::{Answer, Server, Settings};
 use std::path::{Path, PathBuf};
 use windtunnel::dataset::profiles::ProfileFile;
+use windtunnel::experiment::folder::Mode;
 use windtunnel::experiment::profiles::{What, build};
 use windtunnel::experiment::{self, RunError, RunOptions, evaluate, prepare};
 use windtunnel::llm::tape::TapeMode;
@@ -95,7 +96,7 @@ impl Place {
         overrides: &[&str],
     ) -> Result<Written, RunError> {
         let out = self.path(name);
-        let options = RunOptions { force: true, ..RunOptions::new(&out, self.dir.path(), &Quiet) };
+        let options = RunOptions { mode: Mode::Force, ..RunOptions::new(&out, self.dir.path(), &Quiet) };
         build(&self.scenario(server, overrides), what, None, &options)
     }
 

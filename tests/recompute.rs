@@ -2,6 +2,7 @@
 //! Parquet events with numpy. Needs python3 with numpy and pyarrow; skips loudly without them.
 
 use rand::RngExt;
+use std::borrow::Cow;
 use std::path::Path;
 use std::process::Command;
 use windtunnel::event::write::{EventWriter, RawIds};
@@ -9,7 +10,7 @@ use windtunnel::event::{Event, ExitReason, Page, Session, Slot, What};
 use windtunnel::id::{AgentId, GenreId, ItemId};
 use windtunnel::metric::analyse::{ArmAnalysis, analyse};
 use windtunnel::metric::tables::{self, MetricsRow};
-use windtunnel::metric::{self, AgentRecord, Catalogue, CatalogueItem, Population, Setting};
+use windtunnel::metric::{self, Catalogue, CatalogueItem, PersonRecord, Population, Setting};
 use windtunnel::rng::{ChaCha8Rng, Purpose, Streams};
 use windtunnel::stats::params::StatsParams;
 
@@ -20,8 +21,8 @@ const ITEMS_PER_PAGE: usize = 4;
 struct Ids<'a>(&'a Catalogue, &'a Population);
 
 impl RawIds for Ids<'_> {
-    fn agent(&self, agent: AgentId) -> &str {
-        &self.1.agents[agent.idx()].raw_id
+    fn agent(&self, agent: AgentId) -> Cow<'_, str> {
+        self.1.agent(agent).raw_id()
     }
 
     fn item(&self, item: ItemId) -> &str {
@@ -46,19 +47,19 @@ fn population(n_agents: u32, luck: &mut ChaCha8Rng) -> Population {
     let mut agent = |agent: u32| {
         let weights = GENRES.map(|_| if luck.random_bool(0.3) { 0.0 } else { luck.random::<f32>() });
         let total: f32 = weights.iter().sum();
-        AgentRecord {
+        let person = PersonRecord {
             raw_id: format!("u{}", agent * 7),
-            persona: format!("u{}", agent * 7),
             n_held_out: luck.random_range(0..7),
             genre_shares: weights
                 .iter()
                 .map(|weight| if total > 0.0 { weight / total } else { 0.0 })
                 .collect(),
             mean_popularity: luck.random_range(0.0..60.0),
-            ..AgentRecord::default()
-        }
+            ..PersonRecord::default()
+        };
+        (person, [1; 3])
     };
-    Population { agents: (0..n_agents).map(&mut agent).collect() }
+    Population::new((0..n_agents).map(&mut agent).collect())
 }
 
 /// A session in which anything may happen, failures and an empty first page included.
@@ -141,15 +142,15 @@ fn write_subjects(dir: &Path, catalogue: &Catalogue, population: &Population) {
         let n_train = item.n_train.to_string();
         items.write_record([&item.raw_id, &item.title, &genres.join("|"), &n_train]).expect("written");
     }
+    let mut people = csv::Writer::from_path(dir.join("people.csv")).expect("a writable folder");
     let mut agents = csv::Writer::from_path(dir.join("agents.csv")).expect("a writable folder");
-    let header = ["user", "persona", "n_held_out", "mean_popularity", "genre_shares"];
-    agents.write_record(header).expect("written");
-    for agent in &population.agents {
-        let shares: Vec<String> = agent.genre_shares.iter().map(f32::to_string).collect();
-        let (n_held_out, popularity) = (agent.n_held_out.to_string(), agent.mean_popularity.to_string());
-        agents
-            .write_record([&agent.raw_id, &agent.persona, &n_held_out, &popularity, &shares.join(";")])
-            .expect("written");
+    people.write_record(["persona", "n_held_out", "mean_popularity", "genre_shares"]).expect("written");
+    agents.write_record(["user", "persona"]).expect("written");
+    for person in population.people() {
+        let shares: Vec<String> = person.genre_shares.iter().map(f32::to_string).collect();
+        let (n_held_out, popularity) = (person.n_held_out.to_string(), person.mean_popularity.to_string());
+        people.write_record([&person.raw_id, &n_held_out, &popularity, &shares.join(";")]).expect("written");
+        agents.write_record([&person.raw_id, &person.raw_id]).expect("written");
     }
     let dataset = serde_json::json!({ "n_train_users": catalogue.n_train_users, "genres": GENRES });
     let manifest = serde_json::json!({ "dataset": dataset }).to_string();
@@ -202,14 +203,15 @@ fn metrics_agree_with_an_independent_recomputation() {
         for arm in ["mf", "popular"] {
             let folder = dir.path().join("events").join(format!("arm={arm}"));
             std::fs::create_dir_all(&folder).expect("a folder");
-            let mut writer = EventWriter::create(&folder.join("part-00000.parquet")).expect("a file");
+            let ids = Ids(&catalogue, &population);
+            let mut writer = EventWriter::create(&folder.join("part-00000.parquet"), &ids).expect("a file");
             let mut analysis = ArmAnalysis::new(arm, metric::ALL);
             for round in 0..2 {
                 let sessions: Vec<Session> =
                     (0..n_agents).map(|agent| session(round, agent, &mut luck)).collect();
                 analysis.observe(&sessions, setting);
                 let events: Vec<Event> = sessions.iter().flat_map(events).collect();
-                writer.write(&events, &Ids(&catalogue, &population)).expect("written");
+                writer.write(&events).expect("written");
             }
             writer.finish().expect("written");
             arms.push(analysis.finish(setting));

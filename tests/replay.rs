@@ -144,8 +144,8 @@ fn the_words_of_the_record_are_said_again() {
     write(dir.path(), &record(&world()));
     let prepared =
         Prepared::new(&scenario(dir.path(), &[]), dir.path(), &Client::none(), &Quiet).expect("prepared");
-    assert_eq!(prepared.agents.profiles.len(), 2, "as many agents as recorded people");
-    let profile = &prepared.agents.profiles[0];
+    assert_eq!(prepared.agents.len(), 2, "as many agents as recorded people");
+    let profile = &prepared.agents.profile(AgentId(0));
     let items = showable(&prepared, 3, 3);
     let memory = Memory::with_capacity(0);
     let visit = |page: u32, items| Visit {

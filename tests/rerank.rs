@@ -3,7 +3,7 @@
 
 use assert_cmd::Command;
 use std::path::Path;
-use windtunnel::event::read::{DenseIds, for_each_session};
+use windtunnel::event::read::for_each_session;
 use windtunnel::experiment::{RunOptions, run};
 use windtunnel::metric::subjects::read_population;
 use windtunnel::progress::Quiet;
@@ -75,13 +75,10 @@ fn each_reranker_buys_what_it_is_for() {
 
 /// The items of every page of an arm, agent by agent.
 fn pages(out: &Path, arm: &str) -> Vec<Vec<Vec<u32>>> {
-    let population = read_population(&out.join("agents.csv")).expect("agents.csv");
+    let population = read_population(out).expect("agents.csv");
     let mut items = csv::Reader::from_path(out.join("items.csv")).expect("items.csv");
     let items: Vec<String> = items.records().map(|row| row.expect("a row")[0].to_owned()).collect();
-    let ids = DenseIds::new(
-        population.agents.iter().map(|agent| agent.raw_id.as_str()),
-        items.iter().map(String::as_str),
-    );
+    let ids = population.ids(items.iter().map(String::as_str));
     let mut sessions = Vec::new();
     let path = out.join(format!("events/arm={arm}/part-00000.parquet"));
     for_each_session(&path, &ids, |session| {

@@ -2,6 +2,7 @@
 //! whose log and tape are written by hand, with texts that would do harm if anybody obeyed them.
 
 use assert_cmd::Command;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -78,8 +79,8 @@ fn a_session_is_told_as_the_tables_count_it() {
 fn what_is_not_there_is_answered_with_what_is() {
     let place = finished_run();
     let dir = place.path();
-    let population = read_population(&dir.join("run/agents.csv")).expect("agents.csv");
-    let user = population.agents[0].raw_id.as_str();
+    let population = read_population(&dir.join("run")).expect("agents.csv");
+    let user = population.people()[0].raw_id.as_str();
     let nearly = format!("{user}x");
     let copy = format!("did you mean {user:?}?");
     let cases: [(&[&str], &str); 8] = [
@@ -109,8 +110,8 @@ struct Names {
 }
 
 impl RawIds for Names {
-    fn agent(&self, agent: AgentId) -> &str {
-        &self.agents[agent.idx()]
+    fn agent(&self, agent: AgentId) -> Cow<'_, str> {
+        Cow::Borrowed(&self.agents[agent.idx()])
     }
 
     fn item(&self, item: ItemId) -> &str {
@@ -154,7 +155,7 @@ fn session(agent: u32, first_item: u32) -> Vec<Event> {
 
 /// The run, made to look like one whose agents have words: other logs, hostile titles.
 fn rewrite(run: &Path) -> Names {
-    let population = read_population(&run.join("agents.csv")).expect("agents.csv");
+    let population = read_population(run).expect("agents.csv");
     let mut items = csv::Reader::from_path(run.join("items.csv")).expect("items.csv");
     let header = items.headers().expect("a header").clone();
     let rows: Vec<csv::StringRecord> = items.records().map(|row| row.expect("a row")).collect();
@@ -166,14 +167,18 @@ fn rewrite(run: &Path) -> Names {
     }
     table.flush().expect("written");
     let names = Names {
-        agents: population.agents.into_iter().map(|agent| agent.raw_id).collect(),
+        agents: population.iter().map(|agent| agent.raw_id().into_owned()).collect(),
         items: rows.iter().map(|row| row[0].to_owned()).collect(),
     };
     for (arm, first_item) in [("popular", 0), ("random", 8)] {
-        let path = run.join(format!("events/arm={arm}/part-00000.parquet"));
-        let mut writer = EventWriter::create(&path).expect("a file");
+        let dir = run.join(format!("events/arm={arm}"));
+        // One part a round.
+        std::fs::remove_dir_all(&dir).expect("the events of both rounds");
+        std::fs::create_dir(&dir).expect("a folder");
+        let path = dir.join("part-00000.parquet");
+        let mut writer = EventWriter::create(&path, &names).expect("a file");
         for agent in 0..names.agents.len() as u32 {
-            writer.write(&session(agent, first_item), &names).expect("written");
+            writer.write(&session(agent, first_item)).expect("written");
         }
         writer.finish().expect("finished");
     }

@@ -5,7 +5,7 @@ use assert_cmd::Command;
 use rand::RngExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use windtunnel::event::read::{DenseIds, for_each_session};
+use windtunnel::event::read::for_each_session;
 use windtunnel::metric::subjects::{read_catalogue, read_population};
 use windtunnel::metric::tables::{self, MetricsRow};
 use windtunnel::metric::truth::{OrderRow, TrueRatingRow, TrueRatings, TruthRow};
@@ -83,13 +83,10 @@ type Recomputed = (BTreeMap<String, (u64, u64, f64)>, BTreeSet<(String, String)>
 
 fn recompute(out: &Path, arms: &[&str]) -> Recomputed {
     let catalogue = read_catalogue(&out.join("items.csv"), Vec::new(), 0).expect("items.csv");
-    let population = read_population(&out.join("agents.csv")).expect("agents.csv");
+    let population = read_population(out).expect("agents.csv");
     let rows: Vec<TrueRatingRow> = read(&out.join("true_ratings.csv"));
     let ratings = TrueRatings::from_rows(&rows, &population, &catalogue);
-    let ids = DenseIds::new(
-        population.agents.iter().map(|agent| agent.raw_id.as_str()),
-        catalogue.items.iter().map(|item| item.raw_id.as_str()),
-    );
+    let ids = population.ids(catalogue.items.iter().map(|item| item.raw_id.as_str()));
     let (mut found, mut shown) = (BTreeMap::new(), BTreeSet::new());
     for arm in arms {
         let (mut n_shown, mut n_known, mut sum) = (0, 0, 0.0);
@@ -97,7 +94,7 @@ fn recompute(out: &Path, arms: &[&str]) -> Recomputed {
         for_each_session(&path, &ids, |session| {
             for slot in session.slots() {
                 n_shown += 1;
-                let persona = population.agents[session.agent.idx()].persona.clone();
+                let persona = population.person(session.agent).raw_id.clone();
                 shown.insert((persona, catalogue.items[slot.item.idx()].raw_id.clone()));
                 if let Some(rating) = ratings.rating(session.agent, slot.item) {
                     n_known += 1;

@@ -22,6 +22,8 @@ pub struct Facts {
     pub catalogue: Vec<Item>,
     /// The names of their genres, by [`GenreId`].
     pub genre_names: Vec<String>,
+    /// The genres of every item as bits; empty where there are more genres than bits.
+    genre_bits: Vec<u64>,
 }
 
 impl Facts {
@@ -36,6 +38,7 @@ impl Facts {
             n_people,
             mean_ratings: mean_ratings(dataset, interactions),
             genre_names: dataset.genres.all().to_vec(),
+            genre_bits: genre_bits(&dataset.catalogue),
             catalogue: dataset.catalogue.clone(),
         }
     }
@@ -57,11 +60,26 @@ impl Facts {
         if a == b {
             return 1.0;
         }
+        if let (Some(a), Some(b)) = (self.genre_bits.get(a.idx()), self.genre_bits.get(b.idx())) {
+            let common = (a & b).count_ones();
+            return if common == 0 { 0.0 } else { common as f32 / (a | b).count_ones() as f32 };
+        }
         let (a, b) = (self.genres(a), self.genres(b));
         let common = a.iter().filter(|genre| b.contains(genre)).count();
         let union = a.len() + b.len() - common;
         if union == 0 { 0.0 } else { common as f32 / union as f32 }
     }
+}
+
+/// The genres of every item as bits, or nothing where they do not fit.
+fn genre_bits(catalogue: &[Item]) -> Vec<u64> {
+    let bits = |item: &Item| {
+        item.genres.iter().try_fold(0u64, |bits, genre| {
+            let bit = 1u64.checked_shl(u32::from(genre.0))?;
+            (bits & bit == 0).then_some(bits | bit)
+        })
+    };
+    catalogue.iter().map(bits).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// The mean rating of every item put on 1..=5, from these interactions, or what the source publishes where

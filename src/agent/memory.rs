@@ -77,6 +77,14 @@ impl Memory {
         Memory { capacity, ..Memory::default() }
     }
 
+    /// Forgets everything, and keeps at most `capacity` factual entries from now on.
+    pub fn clear(&mut self, capacity: usize) {
+        self.factual.clear();
+        self.emotional.clear();
+        self.unreflected = 0.0;
+        self.capacity = capacity;
+    }
+
     /// Whether this agent remembers anything at all.
     pub fn is_on(&self) -> bool {
         self.capacity > 0
@@ -146,21 +154,68 @@ impl Memory {
         };
         self.factual.iter().map(of).collect()
     }
+}
 
-    /// The `n` factual entries that come to mind when looking at `item`, strongest first.
-    pub fn recall(&self, item: ItemId, page: u32, n: usize, facts: &Facts) -> Vec<Recalled> {
-        let mut scored: Vec<Recalled> = self
-            .factual
-            .iter()
-            .map(|&entry| {
-                let relevance = facts.likeness(entry.item, item);
-                let strength = recency(entry.page, page) + entry.importance() + relevance;
-                Recalled { entry, relevance, strength }
-            })
-            .collect();
-        scored.sort_by(|a, b| b.strength.total_cmp(&a.strength));
-        scored.truncate(n);
-        scored
+/// What an agent remembers, seen from one page: room for looking back, to be used page after page.
+#[derive(Clone, Debug, Default)]
+pub struct Recollection {
+    entries: Vec<Factual>,
+    /// Recency + importance of each.
+    at_rest: Vec<f32>,
+    relevance: Vec<f32>,
+    strength: Vec<f32>,
+    recalled: Vec<Recalled>,
+}
+
+impl Recollection {
+    /// Looks back at this memory from `page`.
+    pub fn look_back(&mut self, memory: &Memory, page: u32) {
+        self.entries.clear();
+        self.entries.extend_from_slice(&memory.factual);
+        self.at_rest.clear();
+        let mut latest = (page, recency(page, page));
+        self.at_rest.extend(memory.factual.iter().map(|entry| {
+            if latest.0 != entry.page {
+                latest = (entry.page, recency(entry.page, page));
+            }
+            latest.1 + entry.importance()
+        }));
+    }
+
+    /// Of the `n` factual entries that come to mind when looking at `item`, those that were watched and are at
+    /// all like it, strongest first; of equally strong ones the older first.
+    pub fn watched_alike(&mut self, item: ItemId, n: usize, facts: &Facts) -> &[Recalled] {
+        self.recalled.clear();
+        let all_come_to_mind = self.entries.len() <= n;
+        if !self.entries.iter().any(|entry| entry.watched) {
+            return &self.recalled;
+        }
+        self.relevance.clear();
+        self.relevance.extend(self.entries.iter().map(|entry| {
+            let counts = entry.watched || !all_come_to_mind;
+            if counts { facts.likeness(entry.item, item) } else { 0.0 }
+        }));
+        self.strength.clear();
+        self.strength
+            .extend(self.at_rest.iter().zip(&self.relevance).map(|(rest, relevance)| rest + relevance));
+        for (k, entry) in self.entries.iter().enumerate() {
+            let (relevance, strength) = (self.relevance[k], self.strength[k]);
+            if !entry.watched || relevance == 0.0 || !(all_come_to_mind || self.is_among(n, k)) {
+                continue;
+            }
+            let place = self.recalled.partition_point(|other| other.strength >= strength);
+            self.recalled.insert(place, Recalled { entry: *entry, relevance, strength });
+        }
+        &self.recalled
+    }
+
+    /// Whether the k-th entry is among the `n` strongest.
+    fn is_among(&self, n: usize, k: usize) -> bool {
+        let (before, after) = self.strength.split_at(k);
+        let strength = self.strength[k];
+        let n_stronger = before.iter().filter(|&&other| other >= strength).count()
+            + after.iter().filter(|&&other| other > strength).count();
+        n_stronger < n
     }
 }
 
@@ -183,9 +238,64 @@ pub fn recency(then: u32, now: u32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::taste::{Taste, TasteEvidence, TasteSource};
+    use crate::dataset::split::{SplitParams, split};
+    use crate::dataset::{LoadContext, kind};
+    use crate::progress::Quiet;
+    use crate::rng::{Purpose, Streams};
+    use rand::RngExt;
+    use std::path::Path;
 
     fn entry(item: u32, watched: bool, rating: Option<u8>) -> Factual {
         Factual { page: 1, item: ItemId(item), watched, rating }
+    }
+
+    fn facts() -> Facts {
+        let params = "n_users = 40\nn_items = 90\nmean_interactions = 10".parse().expect("TOML");
+        let source = kind("synthetic").expect("in the list").check("dataset", &params).expect("valid");
+        let context = LoadContext { base_dir: Path::new("."), streams: Streams::new(3), progress: &Quiet };
+        let dataset = source.load(&context).expect("a world");
+        let split = split(&dataset, &SplitParams::default(), Streams::new(3)).expect("a split");
+        let (source, evidence) = (TasteSource::Truth, TasteEvidence::All);
+        let taste = Taste::build(&dataset, &split, source, evidence, Streams::new(3)).expect("a taste");
+        Facts::new(&dataset, &dataset.all(), taste)
+    }
+
+    /// The definition, by a full sort.
+    fn slow(memory: &Memory, page: u32, item: ItemId, n: usize, facts: &Facts) -> Vec<Recalled> {
+        let recalled = |entry: &Factual| {
+            let relevance = facts.likeness(entry.item, item);
+            let strength = recency(entry.page, page) + entry.importance() + relevance;
+            Recalled { entry: *entry, relevance, strength }
+        };
+        let mut all: Vec<Recalled> = memory.factual.iter().map(recalled).collect();
+        all.sort_by(|a, b| b.strength.total_cmp(&a.strength));
+        all.truncate(n);
+        all.retain(|recalled| recalled.entry.watched && recalled.relevance > 0.0);
+        all
+    }
+
+    #[test]
+    fn what_comes_to_mind_is_what_a_full_sort_puts_first() {
+        let facts = facts();
+        let n_items = facts.catalogue.len() as u32;
+        let mut rng = Streams::new(3).stream(Purpose::Rate, 0, 0, 0);
+        let mut recollection = Recollection::default();
+        for _ in 0..200 {
+            let mut memory = Memory::with_capacity(40);
+            for at in 0..rng.random_range(0..40u32) {
+                let watched = rng.random_bool(0.5);
+                let rating = watched.then(|| rng.random_range(1..=5u8));
+                let item = ItemId(rng.random_range(0..n_items));
+                memory.remember(Factual { page: 1 + at / 4, item, watched, rating });
+            }
+            recollection.look_back(&memory, 11);
+            let item = ItemId(rng.random_range(0..n_items));
+            for n in [1, 8, 100] {
+                let expected = slow(&memory, 11, item, n, &facts);
+                assert_eq!(recollection.watched_alike(item, n, &facts), expected);
+            }
+        }
     }
 
     #[test]

@@ -5,10 +5,12 @@
 
 use crate::dataset::{Dataset, Interactions};
 use crate::id::{AgentId, UserId};
+use crate::naming::Naming;
 use crate::rng::{Purpose, Streams};
 use bevy_ecs::component::Component;
 use rand::seq::SliceRandom;
 use rand_distr::{Distribution, StandardNormal};
+use std::borrow::Cow;
 
 /// Traits of one person, in their own units.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,13 +52,117 @@ pub struct Profile {
     pub tiers: Tiers,
 }
 
-/// Everybody who will be simulated, in `AgentId` order.
-#[derive(Clone, Debug, PartialEq)]
+/// Everybody who will be simulated, in `AgentId` order. Profiles are made when they are asked for, so that a
+/// population costs as much memory as the people it is drawn from.
+#[derive(Clone, Debug)]
 pub struct Agents {
-    /// One profile an agent.
-    pub profiles: Vec<Profile>,
-    /// Raw id of each: the person's, with `~k` behind it for the k-th further copy.
-    pub raw_ids: Vec<String>,
+    n_agents: usize,
+    /// The people drawn, ascending: agent `k` of the first round stands for the `k`-th of them.
+    people: Vec<Drawn>,
+    /// The places in `people` of the last round, where it is not a whole one.
+    last: Vec<u32>,
+    naming: Naming,
+    cuts: [Cuts; 3],
+    jitter: f32,
+    streams: Streams,
+}
+
+/// A person who is simulated.
+#[derive(Clone, Debug)]
+struct Drawn {
+    user: UserId,
+    raw_id: String,
+    traits: Traits,
+    /// The tiers of all its agents, where they are published.
+    published: Option<Tiers>,
+}
+
+impl Agents {
+    /// Number of agents.
+    pub fn len(&self) -> usize {
+        self.n_agents
+    }
+
+    /// Whether there is nobody.
+    pub fn is_empty(&self) -> bool {
+        self.n_agents == 0
+    }
+
+    /// Number of people they stand for.
+    pub fn n_people(&self) -> usize {
+        self.people.len()
+    }
+
+    /// Raw ids of the people they stand for.
+    pub fn people(&self) -> impl Iterator<Item = &str> {
+        self.people.iter().map(|person| person.raw_id.as_str())
+    }
+
+    /// The people they stand for.
+    pub fn users(&self) -> impl Iterator<Item = UserId> {
+        self.people.iter().map(|person| person.user)
+    }
+
+    /// The person of an agent, by its place among the [people](Agents::people), and which of that person's agents it
+    /// is: 0 for the first.
+    ///
+    /// # Panics
+    /// When there is no such agent.
+    pub fn place(&self, agent: AgentId) -> (usize, u32) {
+        assert!(agent.idx() < self.n_agents, "agent {} of {}", agent.0, self.n_agents);
+        let (copy, place) = (agent.idx() / self.people.len(), agent.idx() % self.people.len());
+        let is_last_round = (copy + 1) * self.people.len() > self.n_agents;
+        (if is_last_round { self.last[place] as usize } else { place }, copy as u32)
+    }
+
+    /// Who an agent is.
+    ///
+    /// # Panics
+    /// When there is no such agent.
+    pub fn profile(&self, agent: AgentId) -> Profile {
+        let (place, copy) = self.place(agent);
+        let person = &self.people[place];
+        let own = person.traits;
+        let (traits, tiers) = match person.published {
+            Some(tiers) => (own, tiers),
+            None if copy == 0 => (own, tiers_of(own, self.cuts)),
+            None => {
+                let own = jittered(own, agent, self.jitter, self.streams);
+                (own, tiers_of(own, self.cuts))
+            }
+        };
+        Profile { agent, user: person.user, traits, tiers }
+    }
+
+    /// The person an agent stands for.
+    ///
+    /// # Panics
+    /// When there is no such agent.
+    pub fn user(&self, agent: AgentId) -> UserId {
+        self.people[self.place(agent).0].user
+    }
+
+    /// Who these agents are, in order.
+    ///
+    /// # Panics
+    /// When there are not so many agents.
+    pub fn profiles(&self, agents: std::ops::Range<usize>) -> Vec<Profile> {
+        agents.map(|agent| self.profile(AgentId(agent as u32))).collect()
+    }
+
+    /// Who all of them are: for populations that are known to be small.
+    pub fn all(&self) -> Vec<Profile> {
+        self.profiles(0..self.n_agents)
+    }
+
+    /// What an agent is called in files.
+    ///
+    /// # Panics
+    /// When there is no such agent.
+    pub fn raw_id(&self, agent: AgentId) -> Cow<'_, str> {
+        let (place, copy) = self.place(agent);
+        self.naming.name(&self.people[place].raw_id, copy)
+    }
 }
 
 /// The two cuts of a trait.
@@ -165,32 +271,29 @@ pub fn population(
         Cuts::of(traits.iter().map(|t| t.diversity).collect(), 0.33, 0.66),
         Cuts::of(traits.iter().map(|t| t.deviation).collect(), 0.25, 0.80),
     ];
-    let n_people = draw.people.map_or(dataset.n_users(), <[UserId]>::len);
-    let n_agents = if draw.n_agents == 0 { n_people } else { draw.n_agents };
-    let mut agents = Agents { profiles: Vec::with_capacity(n_agents), raw_ids: Vec::with_capacity(n_agents) };
-    let mut copy = 0u32;
-    while agents.profiles.len() < n_agents && n_people > 0 {
-        for place in round_of_people(n_people, n_agents - agents.profiles.len(), copy, streams) {
-            let user = draw.people.map_or(UserId(place), |people| people[place as usize]);
-            let agent = AgentId(agents.profiles.len() as u32);
-            let own = traits[user.idx()];
-            let published = dataset.published_personas.as_ref().map(|p| &p[user.idx()]);
-            let (own, tiers) = match published {
-                Some(p) => {
-                    (own, Tiers { activity: p.activity, diversity: p.diversity, conformity: p.conformity })
-                }
-                None => {
-                    let own = if copy == 0 { own } else { jittered(own, agent, draw.jitter, streams) };
-                    (own, tiers_of(own, cuts))
-                }
-            };
-            agents.profiles.push(Profile { agent, user, traits: own, tiers });
-            let raw = dataset.users.raw(user.0);
-            agents.raw_ids.push(raw_id_of_copy(dataset, raw, copy));
-        }
-        copy += 1;
-    }
-    agents
+    let published = |user: UserId| {
+        let persona = &dataset.published_personas.as_ref()?[user.idx()];
+        let (activity, diversity, conformity) = (persona.activity, persona.diversity, persona.conformity);
+        Some(Tiers { activity, diversity, conformity })
+    };
+    let person = |user: UserId| Drawn {
+        user,
+        raw_id: dataset.users.raw(user.0).to_owned(),
+        traits: traits[user.idx()],
+        published: published(user),
+    };
+    let people: Vec<Drawn> = drawn(dataset.n_users(), draw, streams).into_iter().map(person).collect();
+    let n_agents = if draw.n_agents == 0 || people.is_empty() { people.len() } else { draw.n_agents };
+    let (n_rounds, n_last) = match people.len() {
+        0 => (0, 0),
+        n_people => (n_agents / n_people, n_agents % n_people),
+    };
+    let last = match n_last {
+        0 => Vec::new(),
+        _ => round_of_people(people.len(), n_last, n_rounds as u32, streams),
+    };
+    let naming = Naming::of(people.iter().map(|person| person.raw_id.as_str()));
+    Agents { n_agents, people, last, naming, cuts, jitter: draw.jitter, streams }
 }
 
 /// Whom [`population`] draws, each once, ascending.
@@ -199,21 +302,6 @@ pub fn drawn(n_users: usize, draw: &Draw<'_>, streams: Streams) -> Vec<UserId> {
     let wanted = if draw.n_agents == 0 { n_people } else { draw.n_agents };
     let places = round_of_people(n_people, wanted, 0, streams).into_iter();
     places.map(|place| draw.people.map_or(UserId(place), |people| people[place as usize])).collect()
-}
-
-/// The raw id of a person's k-th further copy; more `~` where a person of the dataset has that name.
-fn raw_id_of_copy(dataset: &Dataset, raw: &str, copy: u32) -> String {
-    if copy == 0 {
-        return raw.to_owned();
-    }
-    let mut separator = "~".to_owned();
-    loop {
-        let name = format!("{raw}{separator}{copy}");
-        if dataset.users.get(&name).is_none() {
-            return name;
-        }
-        separator.push('~');
-    }
 }
 
 /// The people of one round of sampling: at most `wanted`, ascending.

@@ -7,11 +7,7 @@ use crate::event::{Event, ExitReason, Text, What};
 use crate::id::{AgentId, ItemId};
 use crate::recommender::{Feedback, Ranked};
 use bevy_ecs::component::Component;
-
-/// Marks an agent whose session is not over. Sparse, so that leaving moves nothing.
-#[derive(Component, Clone, Copy, Debug, Default)]
-#[component(storage = "SparseSet")]
-pub struct Browsing;
+use std::sync::Arc;
 
 /// What an agent does next. Agents whose answers come at once go through a whole page in one tick;
 /// the others wait at a stage until their answer has come.
@@ -33,6 +29,8 @@ pub enum Stage {
     Interview,
     /// Nothing more.
     Done,
+    /// Is out of the loop.
+    Gone,
 }
 
 /// Everything that changes while an agent browses.
@@ -42,8 +40,11 @@ pub struct SessionState {
     pub round: u32,
     /// The current page, from 1; 0 before the first.
     pub page: u32,
-    /// The list that fills pages: for the whole session, or for this page of an adapting recommender.
-    pub ranked: Ranked,
+    /// The list that fills pages: for the whole session, or for this page of an adapting recommender. Agents of
+    /// one person may share it.
+    pub ranked: Arc<Ranked>,
+    /// Why there is no such list for this session.
+    pub refusal: Option<Text>,
     /// The items on the current page, in slot order.
     pub on_page: Vec<ItemId>,
     /// The recommender's score of each.
@@ -54,9 +55,9 @@ pub struct SessionState {
     pub advertised: Vec<bool>,
     /// The agent's reaction to the current page.
     pub reaction: Reaction,
-    /// Everything shown so far, in order.
+    /// Everything shown so far, in order, where the recommender is asked on every page.
     pub shown: Vec<ItemId>,
-    /// What the recommender may know of the session.
+    /// What the recommender may know of the session, likewise.
     pub feedback: Vec<Feedback>,
     /// How the agent feels right now.
     pub mood: Mood,
@@ -79,12 +80,13 @@ pub struct SessionState {
 }
 
 impl SessionState {
-    /// A session about to begin.
-    pub fn new(round: u32, mood: Mood) -> Self {
+    /// A session that is over.
+    pub fn over() -> Self {
         SessionState {
-            round,
+            round: 0,
             page: 0,
-            ranked: Ranked::default(),
+            ranked: Arc::default(),
+            refusal: None,
             on_page: Vec::new(),
             scores: Vec::new(),
             propensities: Vec::new(),
@@ -92,9 +94,9 @@ impl SessionState {
             reaction: Reaction::default(),
             shown: Vec::new(),
             feedback: Vec::new(),
-            mood,
+            mood: Mood::NEUTRAL,
             outcomes: Vec::new(),
-            stage: Stage::Turn,
+            stage: Stage::Gone,
             is_waiting: false,
             arrived: None,
             foretold: None,
@@ -102,6 +104,28 @@ impl SessionState {
             exit_text: Text::Borrowed(""),
             events: Vec::new(),
         }
+    }
+
+    /// Begins another session in the room of one that is over.
+    pub fn begin(&mut self, round: u32, mood: Mood) {
+        fn emptied<T>(room: &mut Vec<T>) -> Vec<T> {
+            room.clear();
+            std::mem::take(room)
+        }
+        *self = SessionState {
+            round,
+            mood,
+            stage: Stage::Turn,
+            on_page: emptied(&mut self.on_page),
+            scores: emptied(&mut self.scores),
+            propensities: emptied(&mut self.propensities),
+            advertised: emptied(&mut self.advertised),
+            shown: emptied(&mut self.shown),
+            feedback: emptied(&mut self.feedback),
+            outcomes: emptied(&mut self.outcomes),
+            events: emptied(&mut self.events),
+            ..SessionState::over()
+        };
     }
 
     /// Logs an event on the current page.

@@ -99,6 +99,7 @@ pub fn run(
     progress.begin("fit steps", steps::ALL.len() as u64);
     let mut fitted: Vec<(&'static str, Option<Fitted>)> = Vec::new();
     for kind in steps::ALL {
+        progress.go_on().map_err(RunError::Stopped)?;
         let bearing = |material: &&Material| file.sources[&material.name].bears_on(kind.name);
         let people: Vec<PersonSeen> =
             materials.iter().filter(bearing).flat_map(|material| material.people.iter().cloned()).collect();

@@ -11,12 +11,14 @@ use crate::agent::profile::Profile;
 use crate::event::read::{DenseIds, for_each_session};
 use crate::event::recorded::{self, Names, Recorded, Words};
 use crate::event::{ExitReason, Session, transcript};
+use crate::experiment::RunError;
 use crate::experiment::prepare::Prepared;
+use crate::id::AgentId;
 use crate::llm::client::Client;
 use crate::progress::Progress;
 use crate::scenario::Scenario;
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a source gave.
 #[derive(Clone, Debug)]
@@ -56,21 +58,21 @@ pub fn read(
         (SourceKind::Sessions, Some(path)) => {
             let calls = source.calls.as_ref().map(|path| base_dir.join(path));
             let sessions = recorded::read(path, calls.as_deref(), &names(&prepared).ids)?;
-            (sessions, "recorded sessions", hash(path)?)
+            (sessions, "recorded sessions", hash(std::slice::from_ref(path))?)
         }
         (SourceKind::Agent4RecTranscript, Some(path)) => {
             let sessions = transcript::read(path, &names(&prepared))?.sessions;
-            (sessions, "sessions in a transcript of language-model agents", hash(path)?)
+            (sessions, "sessions in a transcript of language-model agents", hash(std::slice::from_ref(path))?)
         }
         (SourceKind::Run, Some(folder)) => {
             let arm = source.arm.as_deref().unwrap_or_default();
-            let path = folder.join(format!("events/arm={arm}/part-00000.parquet"));
-            (own_log(&path, &names(&prepared).ids)?, "sessions of a run", hash(&path)?)
+            let parts = crate::report::event_files(folder, arm).map_err(RunError::Report)?;
+            (own_log(&parts, &names(&prepared).ids)?, "sessions of a run", hash(&parts)?)
         }
         _ => {
             let people = ratings(
                 &prepared,
-                half.of(&prepared.agents.profiles.iter().map(Dealt::by_tiers).collect::<Vec<_>>(), deal),
+                half.of(&prepared.agents.all().iter().map(Dealt::by_tiers).collect::<Vec<_>>(), deal),
             );
             return Ok(Material {
                 name: name.to_owned(),
@@ -95,9 +97,14 @@ pub fn read(
 
 /// What the names in a record stand for in the prepared data.
 fn names(prepared: &Prepared) -> Names {
-    let agents = prepared.agents.raw_ids.iter().map(String::as_str);
+    let agents: Vec<_> =
+        (0..prepared.agents.len() as u32).map(|k| prepared.agents.raw_id(AgentId(k))).collect();
     let items = prepared.dataset.items.all().iter().map(String::as_str);
-    Names::new(agents, items, prepared.dataset.catalogue.iter().map(|item| item.title.as_str()))
+    Names::new(
+        agents.iter().map(AsRef::as_ref),
+        items,
+        prepared.dataset.catalogue.iter().map(|item| item.title.as_str()),
+    )
 }
 
 fn lived_again(
@@ -107,7 +114,7 @@ fn lived_again(
     is_ours: bool,
 ) -> Vec<PersonSeen> {
     let profiles: Vec<Profile> =
-        sessions.iter().map(|recorded| prepared.agents.profiles[recorded.session.agent.idx()]).collect();
+        sessions.iter().map(|recorded| prepared.agents.profile(recorded.session.agent)).collect();
     let dealt: Vec<Dealt> =
         profiles.iter().zip(sessions).map(|(profile, r)| Dealt::by_session(profile, &r.session)).collect();
     let taken = half.of(&dealt, deal);
@@ -121,13 +128,15 @@ fn lived_again(
 }
 
 /// Our own sessions of the first round, with what their events say of feelings and decisions.
-fn own_log(path: &Path, ids: &DenseIds) -> Result<Vec<Recorded>, CalibrateError> {
+fn own_log(parts: &[PathBuf], ids: &DenseIds) -> Result<Vec<Recorded>, CalibrateError> {
     let mut sessions = Vec::new();
-    for_each_session(path, ids, |session| {
-        if session.round == 0 && session.n_failures == 0 {
-            sessions.push(as_recorded(session.clone()));
-        }
-    })?;
+    for part in parts {
+        for_each_session(part, ids, |session| {
+            if session.round == 0 && session.n_failures == 0 {
+                sessions.push(as_recorded(session.clone()));
+            }
+        })?;
+    }
     Ok(sessions)
 }
 
@@ -153,7 +162,7 @@ fn as_recorded(session: Session) -> Recorded {
 
 /// What people rated in the validation part, by their own scale put on 1..=5.
 fn ratings(prepared: &Prepared, taken: Vec<bool>) -> Vec<PersonSeen> {
-    let profiles = &prepared.agents.profiles;
+    let profiles = prepared.agents.all();
     profiles.iter().zip(taken).filter(|(_, taken)| *taken).map(|(p, _)| ratings_of(prepared, p)).collect()
 }
 
@@ -174,7 +183,12 @@ fn weighted(mut people: Vec<PersonSeen>, weight: f64) -> Vec<PersonSeen> {
     people
 }
 
-fn hash(path: &Path) -> Result<String, CalibrateError> {
-    let bytes = std::fs::read(path).map_err(|source| CalibrateError::Io { path: path.to_owned(), source })?;
-    Ok(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+/// SHA-256 of these files, one after another.
+fn hash(paths: &[PathBuf]) -> Result<String, CalibrateError> {
+    let mut hash = Sha256::new();
+    for path in paths {
+        let bytes = std::fs::read(path);
+        hash.update(bytes.map_err(|source| CalibrateError::Io { path: path.clone(), source })?);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

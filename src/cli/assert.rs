@@ -2,6 +2,7 @@
 
 use super::{CliError, print};
 use crate::report::card::{Card, FILE_NAME, assertion};
+use crate::report::visible::clipped;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -14,6 +15,9 @@ pub struct Arguments {
     #[arg(required = true, value_name = "ASSERTION")]
     assertions: Vec<String>,
 }
+
+/// Characters of an assertion that an error repeats.
+const TOLD_CHARS_MAX: usize = 200;
 
 /// Holds each assertion against the run; fails where one does not hold.
 pub fn run(arguments: &Arguments) -> Result<(), CliError> {
@@ -38,7 +42,9 @@ pub fn run(arguments: &Arguments) -> Result<(), CliError> {
     print(&lines)?;
     let wrong: Vec<String> = outcomes
         .iter()
-        .filter_map(|(text, outcome)| outcome.as_ref().err().map(|error| format!("{text:?}: {error}")))
+        .filter_map(|(text, outcome)| {
+            outcome.as_ref().err().map(|error| format!("{:?}: {error}", clipped(text, TOLD_CHARS_MAX)))
+        })
         .collect();
     if !wrong.is_empty() {
         return Err(CliError::BadInput(anyhow::anyhow!("{}", wrong.join("\n"))));

@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand, each a thin caller of the library.
 //!
 //! Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 the run
-//! failed, 2 bad usage or bad input.
+//! failed, 2 bad usage or bad input, 130 stopped by Ctrl-C or a polite kill.
 
 mod agents;
 mod assert;
@@ -15,6 +15,7 @@ mod evaluate;
 mod fit;
 mod list;
 mod man;
+mod merge;
 mod off_policy;
 mod plan;
 mod profiles;
@@ -23,6 +24,7 @@ mod report;
 mod run;
 mod schema;
 mod show;
+mod signals;
 mod sweep;
 mod tape;
 mod validate;
@@ -31,6 +33,7 @@ use crate::experiment::RunError;
 use crate::experiment::profiles::What;
 use crate::progress::Progress;
 use crate::report::visible::visible_lines;
+use crate::stop::{Stop, is_stopped};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -53,6 +56,8 @@ pub struct Cli {
 enum Command {
     /// Run a scenario into a folder: events, tables, plots and a report
     Run(run::Arguments),
+    /// Put the shards of a run together, as if one process had run it
+    Merge(merge::Arguments),
     /// Run a scenario for every cell of a grid of settings, into one table
     Sweep(sweep::Arguments),
     /// Say how many agents a difference takes, from a simulated pilot
@@ -106,6 +111,8 @@ pub enum CliError {
     BadInput(anyhow::Error),
     /// The work failed: exit code 1.
     Failed(anyhow::Error),
+    /// The work was asked to stop and did: exit code 130. How to go on, and what else went wrong on the way.
+    Stopped(&'static str, Option<anyhow::Error>),
 }
 
 impl CliError {
@@ -127,12 +134,33 @@ impl CliError {
         match self {
             CliError::Failed(_) => 1,
             CliError::BadInput(_) => 2,
+            CliError::Stopped(..) => signals::EXIT_STOPPED,
+        }
+    }
+
+    /// The same once the work had been asked to stop: whatever it says, that is why it ended.
+    fn once_stopped(self, advice: &'static str) -> Self {
+        let (CliError::BadInput(error) | CliError::Failed(error)) = self else { return self };
+        let is_all = error.chain().any(is_stopped);
+        CliError::Stopped(advice, (!is_all).then_some(error))
+    }
+
+    /// What is told on stderr: after `error: `, unless the work was only stopped.
+    pub fn told(&self) -> String {
+        let errors = |line: String| line.lines().map(|line| format!("error: {line}\n")).collect::<String>();
+        match self {
+            CliError::Stopped(advice, None) => format!("{advice}\n"),
+            CliError::Stopped(advice, Some(_)) => format!("{}{advice}\n", errors(self.line())),
+            _ => errors(self.line()),
         }
     }
 
     /// The whole chain of causes in one line, fit to be seen: causes repeat what stood in files and came from servers.
     pub fn line(&self) -> String {
-        let (CliError::BadInput(error) | CliError::Failed(error)) = self;
+        let error = match self {
+            CliError::BadInput(error) | CliError::Failed(error) | CliError::Stopped(_, Some(error)) => error,
+            CliError::Stopped(advice, None) => return (*advice).to_owned(),
+        };
         let mut line = String::new();
         for cause in error.chain() {
             let cause = cause.to_string();
@@ -153,26 +181,66 @@ pub fn execute(cli: Cli) -> Result<(), CliError> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads));
         pool.build_global().map_err(CliError::failed)?;
     }
-    let progress = progress::Bars::new(cli.quiet);
-    match cli.command {
-        Command::Run(arguments) => run::run(&arguments, &progress),
-        Command::Sweep(arguments) => sweep::run(&arguments, &progress),
-        Command::Plan(arguments) => plan::run(&arguments, &progress),
+    let stop = Stop::new();
+    let advice = cli.command.once_stopped();
+    if advice.is_some() {
+        signals::listen(&stop).map_err(CliError::failed)?;
+    }
+    let progress = progress::Bars::new(cli.quiet, stop.clone());
+    let done = dispatch(cli.command, &progress);
+    match advice {
+        Some(advice) if stop.is_requested() => done.map_err(|error| error.once_stopped(advice)),
+        _ => done,
+    }
+}
+
+impl Command {
+    /// How to go on with work that was stopped; nothing for commands that are over before anybody could wish it,
+    /// which a signal just ends.
+    fn once_stopped(&self) -> Option<&'static str> {
+        match self {
+            Command::Run(_) => Some("stopped; go on with --resume"),
+            Command::Merge(_) => Some("stopped; merge again with --force"),
+            Command::Sweep(_) => Some("stopped; the same command goes on"),
+            Command::Fit(_) => Some(
+                "stopped; models that are finished are saved, with --checkpoints fits can be gone on with",
+            ),
+            Command::Plan(_)
+            | Command::Evaluate(_)
+            | Command::Estimate(_)
+            | Command::Encode(_)
+            | Command::Calibrate(_)
+            | Command::Validate(_) => Some("stopped; nothing was written"),
+            Command::Agents(_) | Command::Items(_) | Command::Users(_) => {
+                Some("stopped; what was answered is on the tape, and the same command goes on")
+            }
+            Command::Data(_) => Some("stopped; the same command goes on"),
+            _ => None,
+        }
+    }
+}
+
+fn dispatch(command: Command, progress: Listener<'_>) -> Result<(), CliError> {
+    match command {
+        Command::Run(arguments) => run::run(&arguments, progress),
+        Command::Merge(arguments) => merge::run(&arguments, progress),
+        Command::Sweep(arguments) => sweep::run(&arguments, progress),
+        Command::Plan(arguments) => plan::run(&arguments, progress),
         Command::Compare(arguments) => compare::run(&arguments),
-        Command::Evaluate(arguments) => evaluate::run(&arguments, &progress),
-        Command::Estimate(arguments) => estimate::run(&arguments, &progress),
-        Command::Agents(arguments) => agents::run(&arguments, &progress),
-        Command::Encode(arguments) => encode::run(&arguments, &progress),
-        Command::Items(arguments) => profiles::run(What::Items, &arguments, &progress),
-        Command::Users(arguments) => profiles::run(What::Users, &arguments, &progress),
-        Command::Fit(arguments) => fit::run(&arguments, &progress),
-        Command::Calibrate(arguments) => calibrate::run(&arguments, &progress),
-        Command::Validate(arguments) => validate::run(&arguments, &progress),
+        Command::Evaluate(arguments) => evaluate::run(&arguments, progress),
+        Command::Estimate(arguments) => estimate::run(&arguments, progress),
+        Command::Agents(arguments) => agents::run(&arguments, progress),
+        Command::Encode(arguments) => encode::run(&arguments, progress),
+        Command::Items(arguments) => profiles::run(What::Items, &arguments, progress),
+        Command::Users(arguments) => profiles::run(What::Users, &arguments, progress),
+        Command::Fit(arguments) => fit::run(&arguments, progress),
+        Command::Calibrate(arguments) => calibrate::run(&arguments, progress),
+        Command::Validate(arguments) => validate::run(&arguments, progress),
         Command::Report(arguments) => report::run(&arguments),
         Command::Assert(arguments) => assert::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
-        Command::Data(arguments) => data::run(&arguments, &progress),
+        Command::Data(arguments) => data::run(&arguments, progress),
         Command::OffPolicy(arguments) => off_policy::run(&arguments),
         Command::Tape(arguments) => tape::run(&arguments),
         Command::Schema => schema::run(),

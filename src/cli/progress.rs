@@ -2,6 +2,7 @@
 
 use crate::progress::Progress;
 use crate::report::visible::visible;
+use crate::stop::Stop;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
@@ -11,12 +12,13 @@ use std::time::Duration;
 pub struct Bars {
     shown: bool,
     current: Mutex<Option<ProgressBar>>,
+    stop: Stop,
 }
 
 impl Bars {
-    /// Bars, unless `quiet` or stderr is not a terminal.
-    pub fn new(quiet: bool) -> Self {
-        Bars { shown: !quiet && std::io::stderr().is_terminal(), current: Mutex::new(None) }
+    /// Bars, unless `quiet` or stderr is not a terminal, over work that stops when `stop` says so.
+    pub fn new(quiet: bool, stop: Stop) -> Self {
+        Bars { shown: !quiet && std::io::stderr().is_terminal(), current: Mutex::new(None), stop }
     }
 }
 
@@ -52,5 +54,9 @@ impl Progress for Bars {
         if let Some(bar) = self.current.lock().unwrap_or_else(PoisonError::into_inner).take() {
             bar.finish_and_clear();
         }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.is_requested()
     }
 }

@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments, progress: Listener<'_>) -> Result<(), CliError
         metrics: &arguments.metrics,
         out: &arguments.out,
         base_dir: &base_dir,
-        force: run.force,
+        force: run.replaces(),
         checkpoints: run.checkpoints,
         tape: run.tape,
         progress,

@@ -67,7 +67,7 @@ pub fn run(arguments: &Arguments, progress: Listener<'_>) -> Result<(), CliError
     let found = validate::run(&mut scenario, &options);
     llm.close();
     let found = found.map_err(of_validate)?;
-    found.write(&scenario, &out, common.force).map_err(of_validate)?;
+    found.write(&scenario, &out, common.mode).map_err(of_validate)?;
     print(&format!("{}\nreport: {}\n", terminal::table(&found), out.join("validation.html").display()))?;
     match found.tally() {
         (_, n_failed @ 1..) if arguments.gate => {

@@ -271,6 +271,7 @@ impl Params {
                 self.on_bad_row.settle(*bad, path, line, &mut assembly.report)?;
             }
             if n_read >= n_told + (1 << 20) {
+                context.progress.go_on()?;
                 context.progress.advance(n_read - n_told, "");
                 n_told = n_read;
             }

@@ -6,6 +6,7 @@ mod unpack;
 
 use crate::progress::Progress;
 use crate::scenario::params::Complaint;
+use crate::stop::Stopped;
 use md5::{Digest, Md5};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -53,6 +54,9 @@ pub struct Fetched {
 /// Why an archive could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
+    /// The download was asked to stop; what has come is gone on with the next time.
+    #[error("the download was stopped")]
+    Stopped(#[from] Stopped),
     /// There is no archive of this name.
     #[error(transparent)]
     UnknownName(Complaint),
@@ -349,6 +353,7 @@ impl Job<'_> {
             file.write_all(&buffer[..n]).map_err(local)?;
             n_received += n as u64;
             self.progress.advance(n as u64, "");
+            self.progress.go_on().map_err(|stopped| Setback::Final(stopped.into()))?;
             if file.stream_position().map_err(local)? > ARCHIVE_BYTES_MAX {
                 let problem = format!("is longer than {ARCHIVE_BYTES_MAX} bytes");
                 return Err(Setback::Final(FetchError::BadArchive { archive: self.url.clone(), problem }));

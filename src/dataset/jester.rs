@@ -12,6 +12,7 @@ use super::movielens::require_path;
 use super::observed::ObservedRatings;
 use super::rows::{self, BadCell, Cells, Rows};
 use super::{Dataset, DatasetError, LoadContext, Source, SourceKind};
+use crate::intake;
 use crate::rng::{Purpose, Streams};
 use crate::scenario::params::{self, Complaint};
 use rand::seq::SliceRandom;
@@ -152,7 +153,8 @@ fn read_jokes(path: &Path) -> Result<Vec<String>, DatasetError> {
         return Ok(Vec::new());
     }
     let bad = |problem: String| DatasetError::BadFile { path: path.to_owned(), problem };
-    let bytes = std::fs::read(path).map_err(|source| DatasetError::Io { path: path.to_owned(), source })?;
+    let bytes = intake::bytes(path, intake::MADE_BYTES_MAX)
+        .map_err(|source| DatasetError::Io { path: path.to_owned(), source })?;
     let mut by_number: BTreeMap<String, String> = serde_json::from_slice(&bytes)
         .map_err(|error| bad(format!("is not an object of joke numbers and texts: {error}")))?;
     let mut jokes = Vec::new();

@@ -32,6 +32,7 @@ use crate::id::{GenreId, ItemId, UserId};
 use crate::progress::Progress;
 use crate::rng::Streams;
 use crate::scenario::params::Complaint;
+use crate::stop::Stopped;
 use sparse::Csr;
 use std::path::{Path, PathBuf};
 
@@ -358,6 +359,9 @@ pub fn kind(name: &str) -> Option<&'static dyn SourceKind> {
 /// Why data could not be read or split.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
+    /// The work was asked to stop.
+    #[error("the work was stopped")]
+    Stopped(#[from] Stopped),
     /// The file or folder could not be opened or read.
     #[error("cannot read {path}")]
     Io {

@@ -2,6 +2,7 @@
 //! users build`), for somebody to read and mend, and how they come into a dataset. Must not know who writes them.
 
 use super::{Dataset, DatasetError, Vocabulary};
+use crate::intake;
 use crate::scenario::params::{nearest, toml_problem};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ impl ProfileFile {
     /// When it cannot be read, or is not such a file; says where.
     pub fn read(path: &Path) -> Result<Self, DatasetError> {
         let io = |source| DatasetError::Io { path: path.to_owned(), source };
-        let text = std::fs::read_to_string(path).map_err(io)?;
+        let text = intake::text(path, intake::MADE_BYTES_MAX).map_err(io)?;
         toml::from_str(&text).map_err(|error| bad(path, toml_problem(&text, &error)))
     }
 

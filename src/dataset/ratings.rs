@@ -58,6 +58,7 @@ pub(crate) fn read(
             on_bad_row.settle(*bad, rows.path(), rows.line(), &mut assembly.report)?;
         }
         if assembly.report.n_rows.is_multiple_of(ROWS_A_STEP) {
+            progress.go_on()?;
             progress.advance(rows.n_bytes() - n_told, "");
             n_told = rows.n_bytes();
         }

@@ -3,6 +3,7 @@
 
 use super::DatasetError;
 use super::rows::{self, BadCell, open_text};
+use crate::intake::records::Bounded;
 use csv::ByteRecord;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// A delimited file, row by row.
 pub(crate) struct Table {
     path: PathBuf,
-    reader: csv::Reader<Box<dyn Read>>,
+    reader: csv::Reader<Bounded<Box<dyn Read>>>,
     record: ByteRecord,
     header: Vec<String>,
     n_columns: usize,
@@ -36,11 +37,11 @@ impl Table {
             .has_headers(false)
             .flexible(true)
             .buffer_capacity(256 << 10)
-            .from_reader(open_text(path)?);
+            .from_reader(Bounded::new(open_text(path)?));
         let mut header = Vec::new();
         if has_header {
             let mut first = ByteRecord::new();
-            if !reader.read_byte_record(&mut first).map_err(|e| io_error(path, e))? {
+            if !reader.read_byte_record(&mut first).map_err(|e| io_error(path, 1, e))? {
                 let problem = "is empty, expected a header row".to_owned();
                 return Err(DatasetError::BadFile { path: path.to_owned(), problem });
             }
@@ -83,9 +84,11 @@ impl Table {
 
     /// The next row.
     pub fn next(&mut self) -> Result<Option<Record<'_>>, DatasetError> {
-        if !self.reader.read_byte_record(&mut self.record).map_err(|e| io_error(&self.path, e))? {
+        let line = self.reader.position().line();
+        if !self.reader.read_byte_record(&mut self.record).map_err(|e| io_error(&self.path, line, e))? {
             return Ok(None);
         }
+        self.reader.get_mut().begin();
         if self.n_columns == 0 {
             self.n_columns = self.record.len();
         }
@@ -128,9 +131,13 @@ impl<'a> Record<'a> {
     }
 }
 
-/// With byte records of flexible length only the system can fail.
-fn io_error(path: &Path, error: csv::Error) -> DatasetError {
+/// With byte records of flexible length only the system can fail, or a row that begins at `line` be too long.
+fn io_error(path: &Path, line: u64, error: csv::Error) -> DatasetError {
     let source = match error.into_kind() {
+        csv::ErrorKind::Io(source) if source.kind() == std::io::ErrorKind::InvalidData => {
+            let problem = format!("line {line}: {source}");
+            return DatasetError::BadFile { path: path.to_owned(), problem };
+        }
         csv::ErrorKind::Io(source) => source,
         other => std::io::Error::other(format!("{other:?}")),
     };

@@ -7,6 +7,8 @@ use super::{EncodeError, Encoder, EncoderKind, EncoderPlan, Entry, Identity};
 use crate::columns;
 use crate::dataset::Vocabulary;
 use crate::files;
+use crate::intake::batches::{guarded, guarded_batches};
+use crate::intake::records::Bounded;
 use crate::progress::Progress;
 use crate::recommender::dense::Matrix;
 use crate::recommender::{RecommendError, model_file};
@@ -302,10 +304,15 @@ fn json_id(line: &str) -> Result<String, String> {
 
 /// The column `id` of a CSV file, or the first where no column is called so.
 fn csv_ids(path: &Path, file: File) -> Result<Vec<String>, EncodeError> {
-    let rows = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(file);
+    let reader =
+        csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).from_reader(Bounded::new(file));
     let (mut ids, mut column) = (Vec::new(), 0);
-    for (number, row) in rows.into_records().enumerate() {
-        let row = row.map_err(|error| bad(path, error.to_string()))?;
+    let (mut rows, mut row) = (reader, csv::StringRecord::new());
+    for number in 0u64.. {
+        if !rows.read_record(&mut row).map_err(|error| bad(path, error.to_string()))? {
+            break;
+        }
+        rows.get_mut().begin();
         let header = row.iter().position(|cell| cell.eq_ignore_ascii_case("id"));
         match (number, header) {
             (0, Some(at)) => column = at,
@@ -320,10 +327,10 @@ impl FileParams {
     fn parquet(&self, path: &Path) -> Result<(Matrix, Vec<String>), EncodeError> {
         let complain = |problem: String| bad(path, format!("cannot be read as Parquet: {problem}"));
         let file = File::open(path).map_err(|source| io(path, source))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| complain(e.to_string()))?;
-        let reader = builder.with_batch_size(1024).build().map_err(|e| complain(e.to_string()))?;
+        let open = || ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(1024).build();
+        let reader = guarded(open).map_err(|e| complain(e.to_string()))?;
         let (mut ids, mut width, mut data) = (Vec::new(), None, Vec::new());
-        for batch in reader {
+        for batch in guarded_batches(reader) {
             let batch = batch.map_err(|error| complain(error.to_string()))?;
             let column = |name: &str| {
                 let missing =

@@ -172,7 +172,10 @@ impl Embedder {
 }
 
 /// One vector a text, in the order of the texts, whatever the order of the reply.
-fn read(body: &[u8], n_texts: usize, width: Option<usize>) -> Result<Vec<Vec<f32>>, String> {
+///
+/// # Errors
+/// In words: where the answer strays from one finite vector of `width` numbers (or of any one width) a text.
+pub fn read(body: &[u8], n_texts: usize, width: Option<usize>) -> Result<Vec<Vec<f32>>, String> {
     #[derive(Deserialize)]
     struct Row {
         index: usize,

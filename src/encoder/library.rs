@@ -248,6 +248,7 @@ fn through_cache(
     let absent: Vec<usize> = (0..rows.len()).filter(|&at| rows[at].is_none()).collect();
     progress.begin("encode", absent.len() as u64);
     for batch in absent.chunks(BATCH) {
+        progress.go_on()?;
         let asked: Vec<Entry<'_>> = batch.iter().map(|&at| entries[at]).collect();
         let found = encoder.encode(&asked, progress)?;
         check_shape(identity, &found, &asked)?;

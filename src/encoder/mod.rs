@@ -17,6 +17,7 @@ pub mod tfidf_svd;
 use crate::progress::Progress;
 use crate::recommender::dense::Matrix;
 use crate::scenario::params::Complaint;
+use crate::stop::Stopped;
 use std::path::{Path, PathBuf};
 
 /// One thing to encode.
@@ -91,6 +92,9 @@ pub fn kind(name: &str) -> Option<&'static dyn EncoderKind> {
 /// Why text could not be encoded.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
+    /// The work was asked to stop.
+    #[error("the work was stopped")]
+    Stopped(#[from] Stopped),
     /// A file could not be read or written.
     #[error("cannot access {path}")]
     Io {

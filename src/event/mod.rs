@@ -4,6 +4,7 @@
 //! how events came about or what they will be used for; no event carries a wall clock.
 
 pub mod assemble;
+pub mod ids;
 pub mod read;
 pub mod recorded;
 pub mod story;

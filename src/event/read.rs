@@ -1,50 +1,32 @@
-//! Parquet back to sessions and stories, streaming: one in memory at a time.
+//! Parquet back to sessions and stories, streaming: some row groups in memory at a time, taken apart side by side.
 //! Must not know who wrote the file; every cell is checked.
 
 use super::assemble::Told;
+pub use super::ids::DenseIds;
 use super::story::Story;
-use super::{EventError, ExitReason, Session};
+use super::{Event, EventError, ExitReason, Session, Text, What};
 use crate::id::{AgentId, ItemId};
+use crate::intake::batches::{guarded, guarded_batches};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, UInt8Type, UInt32Type};
-use arrow_array::{Array, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow_array::types::{Float32Type, Int32Type, UInt8Type, UInt32Type};
+use arrow_array::{Array, BooleanArray, Int32Array, PrimitiveArray, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
-use std::collections::HashMap;
+use rayon::prelude::*;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Dense ids for the raw ids of an event file.
-pub struct DenseIds {
-    agents: HashMap<String, AgentId>,
-    items: HashMap<String, ItemId>,
-}
+/// Row groups taken apart side by side.
+const GROUPS_AT_ONCE: usize = 8;
 
-impl DenseIds {
-    /// From the raw ids in dense order.
-    pub fn new<'a>(
-        agents: impl IntoIterator<Item = &'a str>,
-        items: impl IntoIterator<Item = &'a str>,
-    ) -> Self {
-        let number = |(k, raw): (usize, &str)| (raw.to_owned(), k as u32);
-        DenseIds {
-            agents: agents.into_iter().enumerate().map(number).map(|(raw, k)| (raw, AgentId(k))).collect(),
-            items: items.into_iter().enumerate().map(number).map(|(raw, k)| (raw, ItemId(k))).collect(),
-        }
-    }
-
-    /// The agent of this raw id.
-    pub fn agent(&self, raw: &str) -> Option<AgentId> {
-        self.agents.get(raw).copied()
-    }
-
-    /// The item of this raw id.
-    pub fn item(&self, raw: &str) -> Option<ItemId> {
-        self.items.get(raw).copied()
-    }
-}
+/// Rows of a row group that are taken apart at once: a whole group of ours.
+const ROWS_AT_ONCE: usize = 1 << 17;
 
 /// Calls `take` with every session of an event file, in file order.
 pub fn for_each_session(
@@ -54,6 +36,29 @@ pub fn for_each_session(
 ) -> Result<(), EventError> {
     for_each(path, ids, None, &mut |story| take(&story.session))
 }
+
+/// The same with some sessions at a time, to keep.
+pub fn for_some_sessions(
+    path: &Path,
+    ids: &DenseIds,
+    mut take: impl FnMut(&[Session]),
+) -> Result<(), EventError> {
+    let mut some = Vec::with_capacity(SESSIONS_AT_ONCE);
+    for_each(path, ids, None, &mut |story| {
+        some.push(std::mem::replace(&mut story.session, Session::new(0, AgentId(0))));
+        if some.len() == SESSIONS_AT_ONCE {
+            take(&some);
+            some.clear();
+        }
+    })?;
+    if !some.is_empty() {
+        take(&some);
+    }
+    Ok(())
+}
+
+/// Sessions handed over at once.
+const SESSIONS_AT_ONCE: usize = 1 << 14;
 
 /// Calls `take` with all that these users (raw ids) did and said in a round, in file order. Row groups
 /// that hold none of them are not read.
@@ -74,37 +79,69 @@ struct Wanted<'a> {
     users: &'a [&'a str],
 }
 
+/// Calls `take` with the events of a file as they were written, in file order, some at a time.
+pub fn for_some_events(
+    path: &Path,
+    ids: &DenseIds,
+    mut take: impl FnMut(&[Event]) -> Result<(), EventError>,
+) -> Result<(), EventError> {
+    let log = Log::open(path, ids, None, &[])?;
+    let mut begins = 0;
+    let mut groups = Vec::new();
+    for (number, group) in log.metadata.metadata().row_groups().iter().enumerate() {
+        groups.push((number, begins));
+        begins = u64::saturating_add(begins, group.num_rows().max(0) as u64);
+    }
+    for some in groups.chunks(GROUPS_AT_ONCE) {
+        let read: Vec<Result<Vec<Event>, EventError>> =
+            some.par_iter().map(|&(number, first_row)| log.events(number, first_row)).collect();
+        read.into_iter().try_for_each(|events| take(&events?))?;
+    }
+    Ok(())
+}
+
 /// With nobody wanted in particular: everybody, and no texts.
 fn for_each(
     path: &Path,
     ids: &DenseIds,
     wanted: Option<Wanted<'_>>,
-    take: &mut dyn FnMut(&Story),
+    take: &mut dyn FnMut(&mut Story),
 ) -> Result<(), EventError> {
-    let parquet = |source| EventError::Parquet { path: path.to_owned(), source };
-    let io = |source| EventError::Io { path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(io)?;
-    let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(parquet)?;
-    check_schema(path, metadata.schema())?;
-    let mut assembly = Assembly { path: path.to_owned(), wanted, story: None, row: 0 };
-    let mut group_begins = 0;
-    for (number, group) in metadata.metadata().row_groups().iter().enumerate() {
-        assembly.row = group_begins;
-        group_begins += group.num_rows().max(0) as u64;
-        if wanted.is_some_and(|wanted| !may_hold(group, wanted)) {
-            continue;
+    let unread = if wanted.is_some() { &UNREAD[..1] } else { &UNREAD };
+    let log = Log::open(path, ids, wanted, unread)?;
+    let mut begins = 0;
+    let mut groups = Vec::new();
+    for (number, group) in log.metadata.metadata().row_groups().iter().enumerate() {
+        if wanted.is_none_or(|wanted| may_hold(group, wanted)) {
+            groups.push((number, begins));
         }
-        let file = file.try_clone().map_err(io)?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
-        let reader = builder.with_row_groups(vec![number]).with_batch_size(8192).build().map_err(parquet)?;
-        for batch in reader {
-            let batch = batch.map_err(|e| parquet(e.into()))?;
-            assembly.take_batch(&batch, ids, take)?;
+        begins = u64::saturating_add(begins, group.num_rows().max(0) as u64);
+    }
+    let mut open: Option<Story> = None;
+    for some in groups.chunks(GROUPS_AT_ONCE) {
+        let taken_apart: Vec<Apart> =
+            some.par_iter().map(|&(number, first_row)| log.take_apart(number, first_row)).collect();
+        for mut apart in taken_apart {
+            // What comes first may go on with what came last.
+            if let Some(head) = &apart.head {
+                if open.as_ref().is_some_and(|open| !head.goes_on(open))
+                    && let Some(mut done) = open.take()
+                {
+                    take(&mut done);
+                }
+                log.apply_all(open.get_or_insert_with(|| head.story()), head)?;
+            }
+            if let Some(last) = apart.stories.pop() {
+                open.iter_mut().for_each(&mut *take);
+                apart.stories.iter_mut().for_each(&mut *take);
+                open = Some(last);
+            }
+            if let Some(error) = apart.error {
+                return Err(error);
+            }
         }
     }
-    if let Some(story) = assembly.story.take() {
-        take(&story);
-    }
+    open.iter_mut().for_each(take);
     Ok(())
 }
 
@@ -131,7 +168,7 @@ fn may_hold(group: &RowGroupMetaData, wanted: Wanted<'_>) -> bool {
 }
 
 /// Refuses a file whose columns are not those of an event file.
-fn check_schema(path: &Path, found: &arrow_schema::Schema) -> Result<(), EventError> {
+fn check_schema(path: &Path, found: &Schema) -> Result<(), EventError> {
     for field in super::write::schema().fields() {
         let ok = found.field_with_name(field.name()).is_ok_and(|f| f.data_type() == field.data_type());
         if !ok {
@@ -145,22 +182,252 @@ fn check_schema(path: &Path, found: &arrow_schema::Schema) -> Result<(), EventEr
     Ok(())
 }
 
-/// The story being put together, and where in the file we are.
-struct Assembly<'a> {
+/// Columns that no session needs; the second is of stories with their words.
+const UNREAD: [&str; 2] = ["score", "text"];
+
+/// An event file being read.
+struct Log<'a> {
     path: PathBuf,
+    metadata: ArrowReaderMetadata,
+    columns: ProjectionMask,
+    ids: &'a DenseIds,
     wanted: Option<Wanted<'a>>,
-    story: Option<Story>,
-    row: u64,
+}
+
+/// A row group taken apart.
+#[derive(Default)]
+struct Apart {
+    /// The rows of the first session, which may have begun in the group before.
+    head: Option<Head>,
+    /// The sessions after it, the last of which may go on in the next group.
+    stories: Vec<Story>,
+    /// What is wrong with the row after these.
+    error: Option<EventError>,
+}
+
+/// Rows of one session, not applied yet.
+struct Head {
+    round: u32,
+    agent: AgentId,
+    /// Batches, with the first of their rows in the file, and the rows that are of this session.
+    rows: Vec<(Batch, std::ops::Range<usize>)>,
+}
+
+impl Head {
+    fn goes_on(&self, story: &Story) -> bool {
+        story.session.agent == self.agent && story.session.round == self.round
+    }
+
+    fn story(&self) -> Story {
+        Story::new(self.round, self.agent)
+    }
+}
+
+/// Some rows with what their texts stand for.
+#[derive(Clone)]
+struct Batch {
+    rows: Arc<RecordBatch>,
+    /// The first row's place in the file.
+    first_row: u64,
+    /// The agent of every entry of the dictionary of users; `None` of users that are unknown.
+    agents: Arc<Vec<Option<AgentId>>>,
+    /// The item of every entry of the dictionary of items, likewise.
+    items: Arc<Vec<Option<ItemId>>>,
+}
+
+impl<'a> Log<'a> {
+    fn open(
+        path: &Path,
+        ids: &'a DenseIds,
+        wanted: Option<Wanted<'a>>,
+        unread: &[&str],
+    ) -> Result<Self, EventError> {
+        let parquet = |source| EventError::Parquet { path: path.to_owned(), source };
+        let io = |source| EventError::Io { path: path.to_owned(), source };
+        let file = File::open(path).map_err(io)?;
+        let load = || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new());
+        let plain = guarded(load).map_err(parquet)?;
+        check_schema(path, plain.schema())?;
+        // Texts come as keys into dictionaries, as they are in the file: each is looked at once.
+        let keyed = |field: &Arc<Field>| match field.data_type() {
+            DataType::Utf8 => {
+                let kind = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+                Arc::new(field.as_ref().clone().with_data_type(kind))
+            }
+            _ => field.clone(),
+        };
+        let schema = Arc::new(Schema::new(plain.schema().fields().iter().map(keyed).collect::<Vec<_>>()));
+        let options = ArrowReaderOptions::new().with_schema(schema);
+        let metadata =
+            guarded(|| ArrowReaderMetadata::try_new(plain.metadata().clone(), options)).map_err(parquet)?;
+        let is_read =
+            |name: &str| super::write::schema().field_with_name(name).is_ok() && !unread.contains(&name);
+        let fields = metadata.schema().fields().iter().enumerate();
+        let read = fields.filter(|(_, field)| is_read(field.name())).map(|(k, _)| k);
+        let columns = ProjectionMask::roots(metadata.parquet_schema(), read);
+        Ok(Log { path: path.to_owned(), metadata, columns, ids, wanted })
+    }
+
+    fn bad(&self, row: u64, problem: impl Into<String>) -> EventError {
+        EventError::BadRow { path: self.path.clone(), row, problem: problem.into() }
+    }
+
+    /// Takes a row group apart: as far as it goes.
+    fn take_apart(&self, number: usize, first_row: u64) -> Apart {
+        let mut apart = Apart::default();
+        apart.error = self.take_group(number, first_row, &mut apart).err();
+        apart
+    }
+
+    fn take_group(&self, number: usize, first_row: u64, apart: &mut Apart) -> Result<(), EventError> {
+        self.for_each_batch(number, first_row, &mut |batch| self.take_batch(batch, apart))
+    }
+
+    /// The events of a row group.
+    fn events(&self, number: usize, first_row: u64) -> Result<Vec<Event>, EventError> {
+        let mut events = Vec::new();
+        self.for_each_batch(number, first_row, &mut |batch| {
+            let columns = Row::of(&batch.rows).expect("looked at before");
+            for k in 0..batch.rows.num_rows() {
+                let event = event(&columns, &batch, k);
+                events.push(event.map_err(|problem| self.bad(batch.first_row + k as u64, problem))?);
+            }
+            Ok(())
+        })?;
+        Ok(events)
+    }
+
+    fn for_each_batch(
+        &self,
+        number: usize,
+        first_row: u64,
+        take: &mut dyn FnMut(Batch) -> Result<(), EventError>,
+    ) -> Result<(), EventError> {
+        let parquet = |source| EventError::Parquet { path: self.path.clone(), source };
+        // Opened anew: copies of a handle share the place they read at.
+        let file = File::open(&self.path);
+        let file = file.map_err(|source| EventError::Io { path: self.path.clone(), source })?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+            .with_row_groups(vec![number])
+            .with_projection(self.columns.clone())
+            .with_batch_size(ROWS_AT_ONCE);
+        let reader = guarded(|| builder.build()).map_err(parquet)?;
+        let mut first_row = first_row;
+        for rows in guarded_batches(reader) {
+            let rows = rows.map_err(parquet)?;
+            let n_rows = rows.num_rows() as u64;
+            take(self.batch(rows, first_row)?)?;
+            first_row += n_rows;
+        }
+        Ok(())
+    }
+
+    /// The rows with what the entries of their dictionaries stand for.
+    fn batch(&self, rows: RecordBatch, first_row: u64) -> Result<Batch, EventError> {
+        let columns =
+            Row::of(&rows).ok_or_else(|| self.bad(first_row, "columns are not those of an event file"))?;
+        let agents = columns.user.values.iter().map(|raw| self.ids.agent(raw.unwrap_or_default())).collect();
+        let items = columns.item.values.iter().map(|raw| self.ids.item(raw.unwrap_or_default())).collect();
+        Ok(Batch { first_row, agents: Arc::new(agents), items: Arc::new(items), rows: Arc::new(rows) })
+    }
+
+    fn take_batch(&self, batch: Batch, apart: &mut Apart) -> Result<(), EventError> {
+        let columns = Row::of(&batch.rows).expect("looked at before");
+        let mut k = 0;
+        while k < batch.rows.num_rows() {
+            let (round, key) = (columns.round.value(k), columns.user.keys.value(k));
+            let is_same =
+                |row: &usize| columns.round.value(*row) == round && columns.user.keys.value(*row) == key;
+            let end = (k..batch.rows.num_rows()).find(|row| !is_same(row)).unwrap_or(batch.rows.num_rows());
+            let rows = k..end;
+            k = end;
+            if self.wanted.is_some_and(|wanted| {
+                wanted.round != round || !wanted.users.contains(&columns.user.text(rows.start))
+            }) {
+                continue;
+            }
+            let agent = usize::try_from(key).ok().and_then(|key| *batch.agents.get(key)?);
+            let agent = agent.ok_or_else(|| {
+                let raw = columns.user.text(rows.start);
+                self.bad(batch.first_row + rows.start as u64, format!("user {raw:?} is not in agents.csv"))
+            })?;
+            match (&mut apart.head, apart.stories.last_mut()) {
+                (Some(_), Some(story)) if story.session.agent == agent && story.session.round == round => {
+                    self.apply(story, &batch, &columns, rows)?;
+                }
+                (Some(head), None) if head.agent == agent && head.round == round => {
+                    head.rows.push((batch.clone(), rows));
+                }
+                (Some(_), _) => {
+                    apart.stories.push(Story::new(round, agent));
+                    let story = apart.stories.last_mut().expect("just pushed");
+                    self.apply(story, &batch, &columns, rows)?;
+                }
+                (None, _) => {
+                    apart.head = Some(Head { round, agent, rows: vec![(batch.clone(), rows)] });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_all(&self, story: &mut Story, head: &Head) -> Result<(), EventError> {
+        head.rows.iter().try_for_each(|(batch, rows)| {
+            let columns = Row::of(&batch.rows).expect("looked at before");
+            self.apply(story, batch, &columns, rows.clone())
+        })
+    }
+
+    /// Applies rows to the story they are of.
+    fn apply(
+        &self,
+        story: &mut Story,
+        batch: &Batch,
+        columns: &Row<'_>,
+        rows: std::ops::Range<usize>,
+    ) -> Result<(), EventError> {
+        let with_words = self.wanted.is_some();
+        for k in rows {
+            let page = columns.page.value(k);
+            let applied = told(columns, batch, k).and_then(|told| {
+                if with_words { story.apply(page, told) } else { story.session.apply(page, told) }
+            });
+            applied.map_err(|problem| self.bad(batch.first_row + k as u64, problem))?;
+        }
+        Ok(())
+    }
+}
+
+/// A column of texts as keys into a dictionary.
+struct Keyed<'a> {
+    keys: &'a Int32Array,
+    values: &'a StringArray,
+}
+
+impl<'a> Keyed<'a> {
+    fn of(rows: &'a RecordBatch, name: &str) -> Option<Self> {
+        let column = rows.column_by_name(name)?.as_dictionary_opt::<Int32Type>()?;
+        Some(Keyed { keys: column.keys(), values: column.values().as_string_opt()? })
+    }
+
+    /// A text; empty where there is none.
+    fn text(&self, k: usize) -> &'a str {
+        let key = if self.keys.is_null(k) { None } else { usize::try_from(self.keys.value(k)).ok() };
+        match key {
+            Some(key) if key < self.values.len() && !self.values.is_null(key) => self.values.value(key),
+            _ => "",
+        }
+    }
 }
 
 /// The columns of a batch that a story needs.
 struct Row<'a> {
     round: &'a PrimitiveArray<UInt32Type>,
-    user: &'a StringArray,
+    user: Keyed<'a>,
     page: &'a PrimitiveArray<UInt32Type>,
-    event: &'a StringArray,
+    event: Keyed<'a>,
     slot: &'a PrimitiveArray<UInt32Type>,
-    item: &'a StringArray,
+    item: Keyed<'a>,
     propensity: &'a PrimitiveArray<Float32Type>,
     advertised: &'a BooleanArray,
     aligned: &'a BooleanArray,
@@ -168,8 +435,11 @@ struct Row<'a> {
     rating: &'a PrimitiveArray<UInt8Type>,
     satisfaction: &'a PrimitiveArray<Float32Type>,
     fatigue: &'a PrimitiveArray<Float32Type>,
-    reason: &'a StringArray,
-    text: &'a StringArray,
+    reason: Keyed<'a>,
+    /// Where words are wanted.
+    text: Option<Keyed<'a>>,
+    /// Where scores are.
+    score: Option<&'a PrimitiveArray<Float32Type>>,
 }
 
 impl<'a> Row<'a> {
@@ -178,11 +448,11 @@ impl<'a> Row<'a> {
         let column = |name: &str| batch.column_by_name(name);
         Some(Row {
             round: column("round")?.as_primitive_opt()?,
-            user: column("user")?.as_string_opt()?,
+            user: Keyed::of(batch, "user")?,
             page: column("page")?.as_primitive_opt()?,
-            event: column("event")?.as_string_opt()?,
+            event: Keyed::of(batch, "event")?,
             slot: column("slot")?.as_primitive_opt()?,
-            item: column("item")?.as_string_opt()?,
+            item: Keyed::of(batch, "item")?,
             propensity: column("propensity")?.as_primitive_opt()?,
             advertised: column("advertised")?.as_boolean_opt()?,
             aligned: column("aligned")?.as_boolean_opt()?,
@@ -190,109 +460,91 @@ impl<'a> Row<'a> {
             rating: column("rating")?.as_primitive_opt()?,
             satisfaction: column("satisfaction")?.as_primitive_opt()?,
             fatigue: column("fatigue")?.as_primitive_opt()?,
-            reason: column("reason")?.as_string_opt()?,
-            text: column("text")?.as_string_opt()?,
+            reason: Keyed::of(batch, "reason")?,
+            text: Keyed::of(batch, "text"),
+            score: column("score").and_then(|scores| scores.as_primitive_opt()),
         })
     }
-}
 
-impl Assembly<'_> {
-    fn bad(&self, problem: impl Into<String>) -> EventError {
-        EventError::BadRow { path: self.path.clone(), row: self.row, problem: problem.into() }
+    fn words(&self, k: usize) -> &'a str {
+        self.text.as_ref().map_or("", |text| text.text(k))
     }
-
-    fn take_batch(
-        &mut self,
-        batch: &RecordBatch,
-        ids: &DenseIds,
-        take: &mut dyn FnMut(&Story),
-    ) -> Result<(), EventError> {
-        let columns = Row::of(batch).ok_or_else(|| self.bad("columns are not those of an event file"))?;
-        for k in 0..batch.num_rows() {
-            let (raw, round) = (columns.user.value(k), columns.round.value(k));
-            if self.wanted.is_none_or(|wanted| wanted.round == round && wanted.users.contains(&raw)) {
-                let agent =
-                    ids.agent(raw).ok_or_else(|| self.bad(format!("user {raw:?} is not in agents.csv")))?;
-                let is_another = |s: &Story| s.session.agent != agent || s.session.round != round;
-                if self.story.as_ref().is_none_or(is_another)
-                    && let Some(done) = self.story.replace(Story::new(round, agent))
-                {
-                    take(&done);
-                }
-                self.apply(&columns, k, ids)?;
-            }
-            self.row += 1;
-        }
-        Ok(())
-    }
-
-    /// Applies one row to the open story.
-    fn apply(&mut self, columns: &Row<'_>, k: usize, ids: &DenseIds) -> Result<(), EventError> {
-        let page = columns.page.value(k);
-        let kind = columns.event.value(k);
-        let item = match kind {
-            "exposure" => {
-                let raw = text(columns.item, k);
-                let known = ids.item(raw);
-                Some(known.ok_or_else(|| self.bad(format!("item {raw:?} is not in items.csv")))?)
-            }
-            _ => None,
-        };
-        let with_words = self.wanted.is_some();
-        let problem =
-            match self.story.as_mut() {
-                Some(story) => told(columns, k, kind, item)
-                    .and_then(|told| {
-                        if with_words { story.apply(page, told) } else { story.session.apply(page, told) }
-                    })
-                    .err(),
-                None => None,
-            };
-        problem.map_or(Ok(()), |problem| Err(self.bad(problem)))
-    }
-}
-
-/// A text; empty where there is none.
-fn text(column: &StringArray, k: usize) -> &str {
-    if column.is_null(k) { "" } else { column.value(k) }
 }
 
 /// What a row tells; the error says what it cannot mean.
-fn told<'a>(columns: &Row<'a>, k: usize, kind: &str, item: Option<ItemId>) -> Result<Told<'a>, String> {
+fn told<'a>(columns: &Row<'a>, batch: &Batch, k: usize) -> Result<Told<'a>, String> {
     let slot = (!columns.slot.is_null(k)).then(|| columns.slot.value(k));
-    let words = text(columns.text, k);
-    Ok(match (kind, item) {
-        ("exposure", Some(item)) => Told::Exposure {
-            slot,
-            item,
-            aligned: (!columns.aligned.is_null(k)).then(|| columns.aligned.value(k)),
-            held_out: !columns.held_out.is_null(k) && columns.held_out.value(k),
-            propensity: (!columns.propensity.is_null(k)).then(|| columns.propensity.value(k)),
-            advertised: (!columns.advertised.is_null(k)).then(|| columns.advertised.value(k)),
-        },
-        ("watch", _) => Told::Watch { slot },
-        ("rating", _) => Told::Rating {
+    Ok(match columns.event.text(k) {
+        "exposure" => {
+            let key = if columns.item.keys.is_null(k) { -1 } else { columns.item.keys.value(k) };
+            let item = usize::try_from(key).ok().and_then(|key| *batch.items.get(key)?);
+            let item = item.ok_or_else(|| format!("item {:?} is not in items.csv", columns.item.text(k)))?;
+            Told::Exposure {
+                slot,
+                item,
+                aligned: (!columns.aligned.is_null(k)).then(|| columns.aligned.value(k)),
+                held_out: !columns.held_out.is_null(k) && columns.held_out.value(k),
+                propensity: (!columns.propensity.is_null(k)).then(|| columns.propensity.value(k)),
+                advertised: (!columns.advertised.is_null(k)).then(|| columns.advertised.value(k)),
+            }
+        }
+        "watch" => Told::Watch { slot },
+        "rating" => Told::Rating {
             slot,
             rating: (!columns.rating.is_null(k)).then(|| columns.rating.value(k)),
-            feeling: words,
+            feeling: columns.words(k),
         },
-        ("reflection", _) => Told::Reflection {
+        "reflection" => Told::Reflection {
             satisfaction: columns.satisfaction.value(k),
             fatigue: columns.fatigue.value(k),
-            text: words,
+            text: columns.words(k),
         },
-        ("exit", _) => {
-            let name = columns.reason.value(k);
+        "exit" => {
+            let name = columns.reason.text(k);
             let reason = ExitReason::from_name(name).ok_or(format!("unknown exit reason {name:?}"))?;
-            Told::Exit { reason, text: words }
+            Told::Exit { reason, text: columns.words(k) }
         }
-        ("interview", _) => {
-            Told::Interview { satisfaction: columns.satisfaction.value(k) as u8, text: words }
+        "interview" => {
+            Told::Interview { satisfaction: columns.satisfaction.value(k) as u8, text: columns.words(k) }
         }
-        ("failure", _) => Told::Failure { step: text(columns.reason, k), cause: words },
-        ("forgetting", _) => Told::Forgetting { text: words },
-        _ => return Err(format!("unknown event {kind:?}")),
+        "failure" => Told::Failure { step: columns.reason.text(k), cause: columns.words(k) },
+        "forgetting" => Told::Forgetting { text: columns.words(k) },
+        kind => return Err(format!("unknown event {kind:?}")),
     })
+}
+
+/// The event that a row was written from.
+fn event(columns: &Row<'_>, batch: &Batch, k: usize) -> Result<Event, String> {
+    let key = usize::try_from(columns.user.keys.value(k)).ok();
+    let agent = key.and_then(|key| *batch.agents.get(key)?);
+    let agent = agent.ok_or_else(|| format!("user {:?} is not in agents.csv", columns.user.text(k)))?;
+    let item = || {
+        let key = if columns.item.keys.is_null(k) { -1 } else { columns.item.keys.value(k) };
+        let item = usize::try_from(key).ok().and_then(|key| *batch.items.get(key)?);
+        item.ok_or_else(|| format!("item {:?} is not in items.csv", columns.item.text(k)))
+    };
+    let place = |slot: Option<u32>| slot.ok_or("no slot, expected one".to_owned());
+    let own = |text: &str| Text::Owned(text.to_owned());
+    let what = match told(columns, batch, k)? {
+        Told::Exposure { slot, item, aligned, held_out, propensity, advertised } => {
+            let score = columns.score.filter(|scores| !scores.is_null(k)).map(|scores| scores.value(k));
+            let score = score.ok_or("no score, expected one")?;
+            What::Exposure { slot: place(slot)?, item, score, propensity, advertised, aligned, held_out }
+        }
+        Told::Watch { slot } => What::Watch { slot: place(slot)?, item: item()? },
+        Told::Rating { slot, rating, feeling } => {
+            let rating = rating.ok_or("no rating, expected one")?;
+            What::Rating { slot: place(slot)?, item: item()?, rating, feeling: own(feeling) }
+        }
+        Told::Reflection { satisfaction, fatigue, text } => {
+            What::Reflection { satisfaction, fatigue, text: own(text) }
+        }
+        Told::Forgetting { text } => What::Forgetting { text: own(text) },
+        Told::Exit { reason, text } => What::Exit { reason, text: own(text) },
+        Told::Interview { satisfaction, text } => What::Interview { satisfaction, text: own(text) },
+        Told::Failure { step, cause } => What::Failure { step: own(step), cause: own(cause) },
+    };
+    Ok(Event { round: columns.round.value(k), agent, page: columns.page.value(k), what })
 }
 
 #[cfg(test)]

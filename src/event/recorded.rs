@@ -12,10 +12,14 @@ use super::transcript::decision::is_positive;
 use super::transcript::titles::Catalogue;
 use super::{EventError, ExitReason, Page, Session, Slot, transcript};
 use crate::id::{AgentId, ItemId};
+use crate::intake;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// The longest record, bytes: it is read as a whole.
+const RECORD_BYTES_MAX: u64 = 8 << 30;
 
 /// A recorded session.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,7 +166,7 @@ fn first_line(path: &Path) -> Result<Option<(u64, Value)>, EventError> {
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, EventError> {
-    std::fs::read(path).map_err(|source| EventError::Io { path: path.to_owned(), source })
+    intake::bytes(path, RECORD_BYTES_MAX).map_err(|source| EventError::Io { path: path.to_owned(), source })
 }
 
 /// Lines that are not blank, with their numbers from 1. They need not be UTF-8.

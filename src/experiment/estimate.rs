@@ -9,6 +9,7 @@ use super::{RunError, RunOptions, WRONG_BEHAVIOR, tunnel, wrong_behavior};
 use crate::agent::behavior::choice::Choice;
 use crate::agent::behavior::llm::rehearsal::Tally;
 use crate::agent::behavior::{BehaviorError, BehaviorKind, Setting};
+use crate::id::AgentId;
 use crate::llm::client::{Caller, Client};
 use crate::llm::plan::LlmPlan;
 use crate::llm::{LlmError, Usage};
@@ -92,10 +93,11 @@ fn rehearse(
     let parameters = toml::Table::from_iter([("parameters".to_owned(), "gpt35-movielens".into())]);
     let choice = Choice.check("estimate", &parameters).expect("a shipped set needs no check");
     let inner = choice.begin(&setting)?;
-    let n_agents = prepared.agents.profiles.len();
+    let n_agents = prepared.agents.len();
     // Every n-th agent, so that no order of the people matters.
     let step = n_agents.div_ceil(N_REHEARSING).max(1);
-    let sample: Vec<_> = prepared.agents.profiles.iter().step_by(step).copied().collect();
+    let sample: Vec<_> =
+        (0..n_agents as u32).step_by(step).map(|agent| prepared.agents.profile(AgentId(agent))).collect();
     let scale = n_agents as f64 / sample.len().max(1) as f64 * f64::from(scenario.file.rounds);
     let (mut rows, mut agents_ask) = (Vec::new(), false);
     let row = |asker, arm: &str, name: &str, tally: &Tally| {
@@ -121,6 +123,7 @@ fn rehearse(
         done.map_err(|error| match error {
             WorldError::Recommend(source) => RunError::Recommend { arm: arm.name.clone(), source },
             WorldError::Behavior(source) => RunError::Behavior(source),
+            WorldError::Stopped(stopped) => RunError::Stopped(stopped),
         })?;
         let Some(tallies) = tallies else { continue };
         agents_ask = true;

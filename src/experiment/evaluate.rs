@@ -3,6 +3,7 @@
 
 use super::fit::{Workshop, training};
 use super::folder::RunFolder;
+use super::identity::RunIdentity;
 use super::{RunError, RunOptions, prepare, tables};
 use crate::dataset::{Dataset, DatasetError, Interactions, Split};
 use crate::metric::Measured;
@@ -28,6 +29,7 @@ pub fn run(scenario: &Scenario, options: &RunOptions<'_>) -> Result<Tables, RunE
         streams,
         around: &super::surroundings(scenario, options.base_dir, &llm),
         checkpoints: options.checkpoints,
+        models: None,
         progress: options.progress,
     };
     for arm in &scenario.arms {
@@ -47,8 +49,10 @@ pub fn run(scenario: &Scenario, options: &RunOptions<'_>) -> Result<Tables, RunE
                 .map_err(|source| RunError::Recommend { arm: arm.name.clone(), source })?;
         measured.push((&arm.name, found));
     }
-    let folder = RunFolder::create(options.out, options.force)?;
-    folder.write("scenario.toml", super::scenario_text(scenario).as_bytes())?;
+    let text = super::scenario_text(scenario);
+    let identity = RunIdentity::new(&text, &dataset.content_hash());
+    let folder = RunFolder::create(options.out, options.mode, Some((&identity, &text)))?;
+    folder.write("scenario.toml", text.as_bytes())?;
     write(scenario, &dataset, &folder, &measured, streams)
 }
 
@@ -90,8 +94,8 @@ fn stored_candidates(
         return Ok(Vec::new());
     };
     let path = base_dir.join(path);
-    let text =
-        std::fs::read_to_string(&path).map_err(|source| DatasetError::Io { path: path.clone(), source })?;
+    let text = crate::intake::text(&path, crate::intake::MADE_BYTES_MAX)
+        .map_err(|source| DatasetError::Io { path: path.clone(), source })?;
     let mut lists = vec![Vec::new(); dataset.n_users()];
     for (line, row) in text.lines().enumerate() {
         let bad = |column: usize, value: &str, expected: &str| DatasetError::BadRow {

@@ -3,6 +3,7 @@
 
 use super::RunError;
 use super::folder::ModelFolder;
+use super::model_store::ModelStore;
 use crate::dataset::{Dataset, Split};
 use crate::progress::Progress;
 use crate::recommender::without::{ColdRule, Without, cold_items};
@@ -13,6 +14,9 @@ use crate::scenario::Arm;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::Path;
+
+/// The file beside a model that says what it was fitted on.
+pub(super) const FITTED_ON: &str = "fitted_on.json";
 
 /// What a model was fitted on, kept beside it as `fitted_on.json`: a model that meets other data
 /// is refused before it can rank items that are not what it takes them for.
@@ -65,6 +69,8 @@ pub struct Workshop<'a> {
     pub around: &'a Surroundings,
     /// Where training may leave checkpoints.
     pub checkpoints: Option<&'a Path>,
+    /// Where models of the first round are kept and found.
+    pub models: Option<ModelStore<'a>>,
     /// Where progress goes.
     pub progress: &'a dyn Progress,
 }
@@ -97,6 +103,24 @@ impl Workshop<'_> {
     }
 
     fn fit_whole(&self, split: &Split, arm: &Arm, round: u32) -> Result<Fitted, RunError> {
+        let Some(store) = self.models.filter(|_| round == 0 && arm.model.is_none()) else {
+            return self.fit_anew(split, arm, round);
+        };
+        let fitted_on = FittedOn {
+            kind: arm.kind.name().to_owned(),
+            dataset_hash: self.dataset.content_hash(),
+            split_hash: split_hash(split),
+        };
+        let Some(place) = store.place(arm, &fitted_on)? else { return self.fit_anew(split, arm, round) };
+        if let Some(kept) = place.load(arm, self.around)? {
+            return Ok(kept);
+        }
+        let fitted = self.fit_anew(split, arm, round)?;
+        place.keep(arm, &fitted_on, &fitted)?;
+        Ok(fitted)
+    }
+
+    fn fit_anew(&self, split: &Split, arm: &Arm, round: u32) -> Result<Fitted, RunError> {
         let failed = |source| RunError::Recommend { arm: arm.name.clone(), source };
         if let Some(dir) = &arm.model {
             return Ok((load(self, split, arm, dir).map_err(failed)?, Vec::new()));
@@ -117,6 +141,7 @@ impl Workshop<'_> {
             checkpoint_dir,
             ..FitContext::plain(self.streams, self.progress)
         };
+        self.progress.go_on()?;
         self.progress.begin(&format!("fit {}", arm.name), 0);
         let fitted = arm.trainer.fit(&training(self.dataset, split), &mut context);
         self.progress.end();
@@ -130,9 +155,10 @@ fn load(
     arm: &Arm,
     dir: &Path,
 ) -> Result<Box<dyn Recommender>, RecommendError> {
-    let path = dir.join("fitted_on.json");
+    let path = dir.join(FITTED_ON);
     let bad = |problem| RecommendError::BadModel { path: path.clone(), problem };
-    let bytes = std::fs::read(&path).map_err(|source| RecommendError::Io { path: path.clone(), source })?;
+    let bytes = crate::intake::bytes(&path, crate::intake::WRITTEN_BYTES_MAX)
+        .map_err(|source| RecommendError::Io { path: path.clone(), source })?;
     let fitted_on: FittedOn = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
     if fitted_on.kind != arm.kind.name() {
         return Err(bad(format!("kind is {:?}, the arm expects {:?}", fitted_on.kind, arm.kind.name())));
@@ -162,6 +188,7 @@ pub fn fit_and_save(
         streams: Streams::new(scenario.file.seed),
         around: &super::surroundings(scenario, options.base_dir, &llm),
         checkpoints: options.checkpoints,
+        models: None,
         progress: options.progress,
     };
     let mut saved = Vec::new();
@@ -169,7 +196,7 @@ pub fn fit_and_save(
     let folders: Result<Vec<ModelFolder>, RunError> = scenario
         .arms
         .iter()
-        .map(|arm| ModelFolder::create(&options.out.join(&arm.name), options.force))
+        .map(|arm| ModelFolder::create(&options.out.join(&arm.name), options.replaces()))
         .collect();
     for (arm, folder) in scenario.arms.iter().zip(folders?) {
         let (model, _) = workshop.fit(&split, arm, 0)?;
@@ -181,7 +208,7 @@ pub fn fit_and_save(
         let text = serde_json::to_vec_pretty(&fitted_on).expect("plain data is JSON");
         saved.push(folder.fill(|dir| {
             model.save(dir).map_err(|source| RunError::Recommend { arm: arm.name.clone(), source })?;
-            let path = dir.join("fitted_on.json");
+            let path = dir.join(FITTED_ON);
             crate::files::write_whole(&path, &text).map_err(|source| RunError::Io { path, source })
         })?);
     }

@@ -22,6 +22,21 @@ impl Clock {
         Clock { last: Instant::now(), timings: Vec::new() }
     }
 
+    /// Adds the phases of other processes.
+    pub fn add(&mut self, timings: &[Timing]) {
+        for other in timings {
+            match self.timings.iter_mut().find(|timing| timing.phase == other.phase) {
+                Some(timing) => timing.seconds += other.seconds,
+                None => self.timings.push(other.clone()),
+            }
+        }
+    }
+
+    /// The phases so far.
+    pub fn timings(self) -> Vec<Timing> {
+        self.timings
+    }
+
     /// Ends a phase; the same phase again adds up.
     pub fn lap(&mut self, phase: &str) {
         let seconds = self.last.elapsed().as_secs_f64();
@@ -34,7 +49,13 @@ impl Clock {
 }
 
 /// The manifest's text.
-pub fn of(scenario: &Scenario, prepared: &Prepared, arms: Vec<(ArmInfo, Failures)>, clock: Clock) -> String {
+pub fn of(
+    scenario: &Scenario,
+    prepared: &Prepared,
+    arms: Vec<(ArmInfo, Failures)>,
+    llm: Vec<LlmUsage>,
+    clock: Clock,
+) -> String {
     let file = &scenario.file;
     let failures = arms.iter().flat_map(|(arm, failures)| failures.iter().map(move |f| (&arm.name, f)));
     let failures = failures.map(|(arm, ((step, cause), &count))| FailureInfo {
@@ -51,7 +72,7 @@ pub fn of(scenario: &Scenario, prepared: &Prepared, arms: Vec<(ArmInfo, Failures
         title: file.name.clone(),
         seed: file.seed,
         dataset: dataset(scenario, prepared),
-        n_agents: prepared.agents.profiles.len() as u64,
+        n_agents: prepared.agents.len() as u64,
         population: population(scenario, prepared),
         taste: prepared.taste.statement(prepared.taste_evidence),
         behavior: scenario.behavior.statement(),
@@ -67,13 +88,14 @@ pub fn of(scenario: &Scenario, prepared: &Prepared, arms: Vec<(ArmInfo, Failures
         timings: clock.timings,
         failures,
         encodings: prepared.around.encoders.reports(),
-        llm: llm_usage(scenario, &prepared.around.llm.ledger()),
+        llm,
         ..Manifest::default()
     };
     manifest.to_json()
 }
 
-fn llm_usage(scenario: &Scenario, ledger: &Ledger) -> Vec<LlmUsage> {
+/// What was asked of language models, by arm and model.
+pub fn llm_usage(scenario: &Scenario, ledger: &Ledger) -> Vec<LlmUsage> {
     let usage = |((arm, model), account): (&(String, String), &Account)| {
         let latency = account.latency();
         LlmUsage {
@@ -157,7 +179,7 @@ fn split(scenario: &Scenario, prepared: &Prepared) -> String {
 }
 
 fn population(scenario: &Scenario, prepared: &Prepared) -> String {
-    let (n_agents, n_users) = (prepared.agents.profiles.len(), prepared.dataset.n_users());
+    let (n_agents, n_users) = (prepared.agents.len(), prepared.dataset.n_users());
     let traits = "activity, diversity and conformity from each person's interactions";
     if n_agents <= n_users {
         format!("{n_agents} of {n_users} people, each once; {traits}")

@@ -25,7 +25,7 @@ pub fn build_with(
     llm: &Arc<Client>,
     options: &RunOptions<'_>,
 ) -> Result<Biographies, RunError> {
-    if options.out.exists() && !options.force {
+    if options.out.exists() && !options.replaces() {
         return Err(RunError::Occupied { path: options.out.to_owned() });
     }
     let written = Prepared::new(scenario, options.base_dir, llm, options.progress).and_then(|prepared| {

@@ -6,9 +6,9 @@ use super::folder::RunFolder;
 use super::prepare::Prepared;
 use super::simulate::Fitted;
 use super::tables::write_table;
-use crate::event::read::{DenseIds, for_each_session};
+use crate::event::read::for_each_session;
 use crate::event::{Page, Slot};
-use crate::id::ItemId;
+use crate::id::{AgentId, ItemId};
 use crate::recommender::{Policy, Recommender, Request};
 use crate::rng::{ChaCha8Rng, Purpose};
 use crate::scenario::Scenario;
@@ -25,6 +25,11 @@ const CHUNK: usize = 256;
 /// Models that studies will ask again, by the place of their arm in the scenario.
 pub struct Kept {
     models: BTreeMap<usize, Arc<dyn Recommender>>,
+}
+
+/// Whether any study wants to ask models again.
+pub fn are_wanted(scenario: &Scenario) -> bool {
+    scenario.studies.iter().any(|planned| planned.study.policies().is_some())
 }
 
 /// The models of the arms that studies want the policies of.
@@ -76,8 +81,7 @@ fn requests<'a>(
 ) -> Vec<Request<'a>> {
     let session = &scenario.file.session;
     let n_pages = if model.adapts_in_session() { 1 } else { session.max_pages as usize };
-    let profiles = &prepared.agents.profiles;
-    let request = |profile: &crate::agent::profile::Profile| Request {
+    let request = |profile: crate::agent::profile::Profile| Request {
         user: profile.user,
         luck: u64::from(profile.agent.0),
         round: 0,
@@ -87,7 +91,9 @@ fn requests<'a>(
         shown: &[],
         feedback: &[],
     };
-    profiles[agents.start.min(profiles.len())..agents.end.min(profiles.len())].iter().map(request).collect()
+    let n_agents = prepared.agents.len();
+    let agents = agents.start.min(n_agents)..agents.end.min(n_agents);
+    prepared.agents.profiles(agents).into_iter().map(request).collect()
 }
 
 /// Writes `policies.csv`, where a study wants it.
@@ -118,16 +124,15 @@ pub fn write(
 
 /// Everybody's first page of the first round, by agent; none where a step failed.
 fn first_pages(prepared: &Prepared, folder: &RunFolder, arm: &str) -> Result<Vec<Option<Page>>, RunError> {
-    let ids = DenseIds::new(
-        prepared.agents.raw_ids.iter().map(String::as_str),
-        prepared.dataset.items.all().iter().map(String::as_str),
-    );
-    let mut pages = vec![None; prepared.agents.profiles.len()];
-    for_each_session(&folder.events(arm)?, &ids, |session| {
-        if session.round == 0 && session.n_failures == 0 {
-            pages[session.agent.idx()] = session.pages.first().cloned();
-        }
-    })?;
+    let ids = prepared.ids();
+    let mut pages = vec![None; prepared.agents.len()];
+    for path in folder.parts(arm)? {
+        for_each_session(&path, &ids, |session| {
+            if session.round == 0 && session.n_failures == 0 {
+                pages[session.agent.idx()] = session.pages.first().cloned();
+            }
+        })?;
+    }
     Ok(pages)
 }
 
@@ -229,7 +234,7 @@ impl Asked<'_> {
         PolicyRow {
             logging: self.wanted.logging.to_owned(),
             target: self.target.to_owned(),
-            user: self.prepared.agents.raw_ids[agent].clone(),
+            user: self.prepared.agents.raw_id(AgentId(agent as u32)).into_owned(),
             place: place as u32 + 1,
             item: self.prepared.dataset.items.raw(item.0).to_owned(),
             shown: 0,

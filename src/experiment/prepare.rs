@@ -6,12 +6,13 @@ use super::fit::Workshop;
 use super::profiles;
 use crate::agent::behavior::{Behavior, BehaviorError, Setting};
 use crate::agent::facts::Facts;
-use crate::agent::profile::{self, Agents};
+use crate::agent::profile::{self, Agents, Tiers};
 use crate::agent::taste::{Taste, TasteEvidence, TasteSource};
 use crate::dataset::{Dataset, Interaction, Interactions, LoadContext, Split, popularity, split};
-use crate::id::{ItemId, UserId};
+use crate::event::ids::DenseIds;
+use crate::id::{AgentId, ItemId, UserId};
 use crate::llm::client::Client;
-use crate::metric::{AgentRecord, Catalogue, CatalogueItem, Population};
+use crate::metric::{Catalogue, CatalogueItem, PersonRecord, Population};
 use crate::progress::Progress;
 use crate::recommender::Surroundings;
 use crate::rng::Streams;
@@ -178,6 +179,11 @@ impl Prepared {
 }
 
 impl Prepared {
+    /// The numbers of agents and items in event files.
+    pub fn ids(&self) -> DenseIds {
+        self.population.ids(self.dataset.items.all().iter().map(String::as_str))
+    }
+
     /// What fitting these arms takes.
     pub fn workshop<'a>(
         &'a self,
@@ -191,6 +197,7 @@ impl Prepared {
             streams: self.streams,
             around: &self.around,
             checkpoints,
+            models: None,
             progress,
         }
     }
@@ -318,24 +325,26 @@ fn mean_ratings(dataset: &Dataset, split: &Split, counts: &[u32]) -> Vec<Option<
 fn population(dataset: &Dataset, split: &Split, held_out: &Interactions, agents: &Agents) -> Population {
     let counts = split.train.item_counts();
     let groups = popularity::groups(&counts);
-    let record = |(profile, raw_id): (&profile::Profile, &String)| {
-        let train = split.train.items_of(profile.user);
+    let record = |raw_id: &str| {
+        let user = UserId(dataset.users.get(raw_id).expect("agents stand for people of the dataset"));
+        let train = split.train.items_of(user);
         let popularity: f64 = train.iter().map(|&item| f64::from(counts[item as usize])).sum();
-        AgentRecord {
-            raw_id: raw_id.clone(),
-            persona: dataset.users.raw(profile.user.0).to_owned(),
-            activity: profile.tiers.activity,
-            diversity: profile.tiers.diversity,
-            conformity: profile.tiers.conformity,
+        PersonRecord {
+            raw_id: raw_id.to_owned(),
             n_train: train.len() as u32,
-            n_held_out: held_out.items_of(profile.user).len() as u32,
+            n_held_out: held_out.items_of(user).len() as u32,
             genre_shares: genre_shares(dataset, train),
             mean_popularity: (popularity / train.len().max(1) as f64) as f32,
             popularity_shares: popularity::counts(&groups, train.iter().map(|&item| ItemId(item)))
                 .map(|n| (n / train.len().max(1) as f64) as f32),
         }
     };
-    Population { agents: agents.profiles.iter().zip(&agents.raw_ids).map(record).collect() }
+    let mut population = Population::of_people(agents.people().map(record).collect());
+    for agent in (0..agents.len() as u32).map(AgentId) {
+        let Tiers { activity, diversity, conformity } = agents.profile(agent).tiers;
+        population.push(agents.place(agent).0, [activity, diversity, conformity]);
+    }
+    population
 }
 
 /// The share of each genre in these items, an item's weight divided equally among its genres.

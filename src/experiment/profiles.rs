@@ -54,7 +54,7 @@ pub fn build_with(
     llm: &Arc<Client>,
     options: &RunOptions<'_>,
 ) -> Result<Written, RunError> {
-    if options.out.exists() && !options.force {
+    if options.out.exists() && !options.replaces() {
         return Err(RunError::Occupied { path: options.out.to_owned() });
     }
     let written = write(scenario, what, model, llm, options);

@@ -1,18 +1,13 @@
 //! A finished run read back from its folder: what it says about itself, who was in it, and every metric measured
 //! again from its events. Must not know what is asked of it.
 
-use crate::event::Session;
-use crate::event::read::for_each_session;
-use crate::metric::analyse::{ArmAnalysis, ArmResult};
-use crate::metric::{self, Population, Setting};
+use crate::metric::analyse::ArmResult;
+use crate::metric::{Population, Setting};
 use crate::report::manifest::Manifest;
 use crate::report::{ReportError, Subjects, event_files};
 use crate::scenario::file::ScenarioFile;
 use crate::study::StudyTable;
 use std::path::{Path, PathBuf};
-
-/// Sessions measured at once.
-const CHUNK: usize = 4096;
 
 /// A run as its folder tells it.
 pub struct ReadRun {
@@ -72,19 +67,8 @@ impl ReadRun {
             population: &self.subjects.population,
             items_per_page: self.scenario.session.items_per_page as usize,
         };
-        let mut analysis = ArmAnalysis::new(arm, metric::ALL);
-        let mut chunk: Vec<Session> = Vec::with_capacity(CHUNK);
-        for path in event_files(&self.dir, arm)? {
-            for_each_session(&path, &self.subjects.ids, |session| {
-                chunk.push(session.clone());
-                if chunk.len() == CHUNK {
-                    analysis.observe(&chunk, setting);
-                    chunk.clear();
-                }
-            })?;
-        }
-        analysis.observe(&chunk, setting);
-        Ok(analysis.finish(setting))
+        let parts = event_files(&self.dir, arm)?;
+        Ok(super::tables::measure(arm, &parts, setting, &self.subjects.ids, |_| {})?)
     }
 }
 

@@ -1,21 +1,27 @@
 //! One arm through all its rounds: fit, simulate, log; from the second round on it is refitted
 //! on what its own agents did. Must not know other arms.
 
+use super::fit::Workshop;
 use super::folder::RunFolder;
 use super::manifest::Clock;
+use super::model_store::ModelStore;
 use super::prepare::{Prepared, never_shown};
-use super::{RunError, RunOptions, prepare};
+use super::{RunError, RunOptions, prepare, shards};
 use crate::agent::cue::Cues;
 use crate::dataset::{Interaction, Interactions, Split};
+use crate::event::read::for_some_events;
 use crate::event::write::{EventWriter, RawIds};
 use crate::event::{Event, EventError, What};
 use crate::id::{AgentId, ItemId, UserId};
+use crate::progress::Progress;
 use crate::recommender::Recommender;
 use crate::report::manifest::{ArmInfo, FitInfo};
 use crate::scenario::file::MemorySwitch;
 use crate::scenario::{Arm, Feedback, Scenario};
-use crate::world::{SessionRules, Tunnel, WorldError};
+use crate::world::{Backstage, SessionRules, Tunnel, WorldError};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,20 +46,21 @@ pub fn first_fit(
     options: &RunOptions<'_>,
     clock: &mut Clock,
 ) -> Result<Fitted, RunError> {
-    fitted(&scenario.arms, prepared, arm, &prepared.split, 0, options, clock)
+    let store = options.models.map(|dir| ModelStore { dir, scenario: &scenario.file });
+    fitted(&scenario.arms, prepared, arm, (&prepared.split, 0), store, options, clock)
 }
 
 fn fitted(
     arms: &[Arm],
     prepared: &Prepared,
     arm: &Arm,
-    split: &Split,
-    round: u32,
+    (split, round): (&Split, u32),
+    models: Option<ModelStore<'_>>,
     options: &RunOptions<'_>,
     clock: &mut Clock,
 ) -> Result<Fitted, RunError> {
     let started = Instant::now();
-    let workshop = prepared.workshop(arms, options.checkpoints, options.progress);
+    let workshop = Workshop { models, ..prepared.workshop(arms, options.checkpoints, options.progress) };
     let (recommender, curve) = workshop.fit(split, arm, round)?;
     clock.lap(&format!("fit {}", arm.name));
     let info = Some(FitInfo { round, seconds: started.elapsed().as_secs_f64(), curve });
@@ -72,7 +79,6 @@ pub fn arm(
 ) -> Result<(ArmInfo, Failures), RunError> {
     let progress = options.progress;
     let mut failures = Failures::new();
-    let mut writer = EventWriter::create(&folder.events(&arm.name)?)?;
     let mut info = ArmInfo {
         name: arm.name.clone(),
         kind: arm.kind.name().to_owned(),
@@ -85,7 +91,7 @@ pub fn arm(
     let mut known = prepared.known.clone();
     for round in 0..scenario.file.rounds {
         if round > 0 && arm.feedback == Feedback::Refit {
-            model = fitted(&scenario.arms, prepared, arm, &split, round, options, clock)?;
+            model = fitted(&scenario.arms, prepared, arm, (&split, round), None, options, clock)?;
         }
         info.fits.extend(model.info.take());
         let mut tunnel = tunnel(scenario, prepared, model.recommender.clone(), known, round);
@@ -94,19 +100,18 @@ pub fn arm(
             tunnel.behavior = behavior;
         }
         let mut watched = Vec::new();
-        let n_agents = prepared.agents.profiles.len();
-        progress.begin(&format!("simulate {}", arm.name), n_agents as u64);
-        let cohort_size = scenario.file.world.cohort_size as usize;
-        let simulated: Result<(), Stopped> =
-            tunnel.simulate(&prepared.agents.profiles, cohort_size, progress, |events| {
-                if round + 1 < scenario.file.rounds {
-                    watched.extend(events.iter().filter_map(watch));
-                }
-                count_failures(events, &mut failures);
-                Ok(writer.write(events, &Raw(prepared))?)
-            });
+        let mut tell = |events: &[Event]| {
+            if round + 1 < scenario.file.rounds {
+                watched.extend(events.iter().filter_map(watch));
+            }
+            count_failures(events, &mut failures);
+        };
+        let agents = shards::agents(prepared.agents.len(), options.shard);
+        progress.begin(&format!("simulate {}", arm.name), agents.len() as u64);
+        let parts = Parts { scenario, prepared, folder, arm, round, agents };
+        let simulated = parts.simulate(&tunnel, progress, &mut tell);
         progress.end();
-        simulated.map_err(|stopped| stopped.of(&arm.name))?;
+        simulated?;
         clock.lap(&format!("simulate {}", arm.name));
         if round + 1 < scenario.file.rounds {
             split.train = grown(prepared, &split.train, &watched, round);
@@ -116,8 +121,81 @@ pub fn arm(
             false => Arc::new(never_shown(&prepared.dataset, &split, &scenario.file.session)?),
         };
     }
-    writer.finish()?;
     Ok((info, failures))
+}
+
+/// The parts of an arm's log in one round.
+struct Parts<'a> {
+    scenario: &'a Scenario,
+    prepared: &'a Prepared,
+    folder: &'a RunFolder,
+    arm: &'a Arm,
+    round: u32,
+    /// Those who are simulated here.
+    agents: std::ops::Range<usize>,
+}
+
+impl Parts<'_> {
+    /// Writes the parts that are not there yet, and tells of all events in order.
+    fn simulate(
+        &self,
+        tunnel: &Tunnel,
+        progress: &dyn Progress,
+        tell: &mut dyn FnMut(&[Event]),
+    ) -> Result<(), RunError> {
+        let per_part = self.scenario.file.world.agents_per_part as usize;
+        let first = self.round as usize * self.agents.len().div_ceil(per_part);
+        let mut ids = None;
+        for (number, start) in (first..).zip(self.agents.clone().step_by(per_part)) {
+            let path = self.folder.part(&self.arm.name, number)?;
+            if self.is_kept(&path) {
+                let ids = ids.get_or_insert_with(|| self.prepared.ids());
+                for_some_events(&path, ids, |events| {
+                    tell(events);
+                    Ok(())
+                })?;
+                progress.advance(per_part.min(self.agents.end - start) as u64, "");
+                continue;
+            }
+            self.simulate_part(
+                tunnel,
+                start..(start + per_part).min(self.agents.end),
+                &path,
+                progress,
+                tell,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Whether a part is whole and this run's already. Where language models are asked, everything is done again from
+    /// the tape, which costs nothing and counts every call.
+    fn is_kept(&self, path: &Path) -> bool {
+        path.is_file() && self.scenario.llm.models.is_empty()
+    }
+
+    fn simulate_part(
+        &self,
+        tunnel: &Tunnel,
+        agents: std::ops::Range<usize>,
+        path: &Path,
+        progress: &dyn Progress,
+        tell: &mut dyn FnMut(&[Event]),
+    ) -> Result<(), RunError> {
+        let cohort_size = self.scenario.file.world.cohort_size as usize;
+        let raw = Raw(self.prepared);
+        let mut writer = EventWriter::create(path, &raw)?;
+        for start in agents.clone().step_by(cohort_size) {
+            let profiles = self.prepared.agents.profiles(start..(start + cohort_size).min(agents.end));
+            let simulated: Result<(), Stopped> =
+                tunnel.simulate(&profiles, cohort_size, progress, |events| {
+                    tell(events);
+                    Ok(writer.write(events)?)
+                });
+            simulated.map_err(|stopped| stopped.of(&self.arm.name))?;
+        }
+        Ok(writer.finish()?)
+    }
 }
 
 /// How often each step failed for each cause.
@@ -126,7 +204,7 @@ pub type Failures = BTreeMap<(String, String), u64>;
 /// Different causes that are told apart in one arm; a foreign recommender can invent new ones without end.
 const CAUSES_MAX: usize = 100;
 
-fn count_failures(events: &[Event], failures: &mut Failures) {
+pub(super) fn count_failures(events: &[Event], failures: &mut Failures) {
     for event in events {
         if let What::Failure { step, cause } = &event.what {
             let mut key = (step.to_string(), cause.to_string());
@@ -163,6 +241,7 @@ impl Stopped {
                 RunError::Recommend { arm: arm.to_owned(), source }
             }
             Stopped::World(WorldError::Behavior(source)) => RunError::Behavior(source),
+            Stopped::World(WorldError::Stopped(stopped)) => RunError::Stopped(stopped),
             Stopped::Event(source) => RunError::Event(source),
         }
     }
@@ -202,15 +281,16 @@ pub fn tunnel(
         },
         streams: prepared.streams,
         round,
+        backstage: Backstage::default(),
     }
 }
 
 /// Raw ids of the run, for the event file.
-struct Raw<'a>(&'a Prepared);
+pub(super) struct Raw<'a>(pub &'a Prepared);
 
 impl RawIds for Raw<'_> {
-    fn agent(&self, agent: AgentId) -> &str {
-        &self.0.agents.raw_ids[agent.idx()]
+    fn agent(&self, agent: AgentId) -> Cow<'_, str> {
+        self.0.agents.raw_id(agent)
     }
 
     fn item(&self, item: ItemId) -> &str {
@@ -246,7 +326,7 @@ fn grown(
         all.extend(train.history_of(UserId(user)).map(|x| ((x.user, x.item), x)));
     }
     for &(agent, item, rating) in watched {
-        let user = prepared.agents.profiles[agent.idx()].user;
+        let user = prepared.agents.user(agent);
         let rating = rating.map_or(middle, scale);
         let order = newest.saturating_add(1 + i64::from(round));
         all.insert((user, item), Interaction { user, item, rating, order });

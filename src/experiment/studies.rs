@@ -5,7 +5,6 @@ use super::RunError;
 use super::folder::RunFolder;
 use super::prepare::Prepared;
 use super::tables::Found;
-use crate::event::read::DenseIds;
 use crate::scenario::{Feedback, PlannedStudy, Scenario};
 use crate::study::{ArmEvidence, Cell, Evidence, FOLDER, StudyTable, Told};
 
@@ -29,13 +28,10 @@ pub fn write(
             wraps: arm.trainer.wraps().map(str::to_owned),
             is_refitted: arm.feedback == Feedback::Refit,
             cues: arm.cues.clone().unwrap_or_else(|| scenario.file.session.cues.clone()),
-            events: vec![folder.events(&arm.name)?],
+            events: folder.parts(&arm.name)?,
         });
     }
-    let ids = DenseIds::new(
-        prepared.agents.raw_ids.iter().map(String::as_str),
-        prepared.dataset.items.all().iter().map(String::as_str),
-    );
+    let ids = prepared.ids();
     let evidence = Evidence {
         scenario: &scenario.file,
         arms: &arms,

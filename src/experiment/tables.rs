@@ -5,21 +5,25 @@ use super::RunError;
 use super::folder::RunFolder;
 use super::prepare::Prepared;
 use super::{text_bought, truth};
-use crate::event::Session;
-use crate::event::read::{DenseIds, for_each_session};
+use crate::event::read::{DenseIds, for_some_sessions};
+use crate::event::{EventError, Session};
+use crate::files;
 use crate::metric::analyse::{ArmAnalysis, ArmResult, analyse};
 use crate::metric::tables::{self, ComparisonRow, MetricsRow, SessionRow};
 use crate::metric::truth::Truths;
-use crate::metric::{self, Setting};
+use crate::metric::{self, Population, Setting};
 use crate::scenario::Scenario;
+use rayon::prelude::*;
 use serde::Serialize;
+use std::io::{self, Write};
+use std::path::PathBuf;
 
-/// Sessions measured at once.
-const CHUNK: usize = 4096;
+/// Rows of `sessions.csv` that one thread puts into words at a time.
+const ROWS_AT_ONCE: usize = 1024;
 
 /// What was measured.
 pub struct Found {
-    /// Every metric of every arm and round, with what each agent contributes.
+    /// Every metric of every arm and round, with what each person contributes.
     pub results: Vec<ArmResult>,
     /// Every arm against the baseline.
     pub comparisons: Vec<ComparisonRow>,
@@ -32,52 +36,89 @@ pub fn write(scenario: &Scenario, prepared: &Prepared, folder: &RunFolder) -> Re
         population: &prepared.population,
         items_per_page: scenario.file.session.items_per_page as usize,
     };
-    let ids = DenseIds::new(
-        prepared.agents.raw_ids.iter().map(String::as_str),
-        prepared.dataset.items.all().iter().map(String::as_str),
-    );
-    let mut rows = Vec::new();
+    let ids = prepared.ids();
     let mut results = Vec::new();
     let ratings = truth::ratings(prepared);
     let mut truths = ratings.as_ref().map(|ratings| Truths::new(ratings, scenario.arms.len()));
-    for (nth, arm) in scenario.arms.iter().enumerate() {
-        let observe = |session: &Session| {
-            rows.push(SessionRow::new(&arm.name, session, setting.population));
-            truths.iter_mut().for_each(|truths| truths.observe(nth, session));
-        };
-        results.push(measure(&arm.name, folder, setting, &ids, observe)?);
+    let mut trouble = None;
+    let path = folder.root.join("sessions.csv");
+    // Sessions are read once: their rows are written while they are measured.
+    let written = files::write_with(&path, |file| {
+        tables::write::<SessionRow>(&[], &SessionRow::HEADER, &mut *file).map_err(io::Error::other)?;
+        for (nth, arm) in scenario.arms.iter().enumerate() {
+            let mut wrote = Ok(());
+            let observe = |sessions: &[Session]| {
+                truths.iter_mut().for_each(|truths| sessions.iter().for_each(|s| truths.observe(nth, s)));
+                if wrote.is_ok() {
+                    wrote = write_sessions(&arm.name, sessions, setting.population, &mut *file);
+                }
+            };
+            let parts = match folder.parts(&arm.name) {
+                Ok(parts) => parts,
+                Err(error) => {
+                    trouble = Some(error);
+                    break;
+                }
+            };
+            match measure(&arm.name, &parts, setting, &ids, observe) {
+                Ok(result) => results.push(result),
+                Err(error) => {
+                    trouble = Some(error.into());
+                    break;
+                }
+            }
+            wrote?;
+        }
+        Ok(())
+    });
+    if let Some(error) = trouble {
+        return Err(error);
     }
+    written.map_err(|source| RunError::Io { path, source })?;
     if let Some(truths) = truths {
         truth::write(scenario, prepared, folder, truths, &results)?;
     }
     text_bought::write(scenario, folder, &results, &prepared.streams)?;
     let found = analyse(&results, &scenario.file.statistics, &prepared.streams);
-    write_table(folder, "sessions.csv", &rows, &SessionRow::HEADER)?;
     write_table(folder, "metrics.csv", &found.metrics, &MetricsRow::HEADER)?;
     write_table(folder, "comparisons.csv", &found.comparisons, &ComparisonRow::HEADER)?;
     Ok(Found { results, comparisons: found.comparisons })
 }
 
-/// Measures one arm; `observe` sees its sessions too.
-fn measure(
+/// Measures one arm from the parts of its events; `observe` sees the sessions too, in their order.
+pub(super) fn measure(
     arm: &str,
-    folder: &RunFolder,
+    parts: &[PathBuf],
     setting: Setting<'_>,
     ids: &DenseIds,
-    mut observe: impl FnMut(&Session),
-) -> Result<ArmResult, RunError> {
+    mut observe: impl FnMut(&[Session]),
+) -> Result<ArmResult, EventError> {
     let mut analysis = ArmAnalysis::new(arm, metric::ALL);
-    let mut chunk: Vec<Session> = Vec::with_capacity(CHUNK);
-    for_each_session(&folder.events(arm)?, ids, |session| {
-        observe(session);
-        chunk.push(session.clone());
-        if chunk.len() == CHUNK {
-            analysis.observe(&chunk, setting);
-            chunk.clear();
-        }
-    })?;
-    analysis.observe(&chunk, setting);
+    for part in parts {
+        for_some_sessions(part, ids, |sessions| {
+            observe(sessions);
+            analysis.observe(sessions, setting);
+        })?;
+    }
     Ok(analysis.finish(setting))
+}
+
+/// Appends the rows of some sessions.
+fn write_sessions(
+    arm: &str,
+    sessions: &[Session],
+    population: &Population,
+    file: &mut dyn Write,
+) -> io::Result<()> {
+    let in_words = |sessions: &[Session]| {
+        let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+        for session in sessions {
+            writer.serialize(SessionRow::new(arm, session, population)).map_err(io::Error::other)?;
+        }
+        writer.into_inner().map_err(|error| error.into_error())
+    };
+    let rows: Vec<io::Result<Vec<u8>>> = sessions.par_chunks(ROWS_AT_ONCE).map(in_words).collect();
+    rows.into_iter().try_for_each(|rows| file.write_all(&rows?))
 }
 
 pub(super) fn write_table<T: Serialize>(
@@ -87,9 +128,7 @@ pub(super) fn write_table<T: Serialize>(
     header: &[&str],
 ) -> Result<(), RunError> {
     let mut bytes = Vec::new();
-    tables::write(rows, header, &mut bytes).map_err(|error| RunError::Io {
-        path: folder.root.join(name),
-        source: std::io::Error::other(error),
-    })?;
+    tables::write(rows, header, &mut bytes)
+        .map_err(|error| RunError::Io { path: folder.root.join(name), source: io::Error::other(error) })?;
     folder.write(name, &bytes)
 }

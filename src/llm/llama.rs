@@ -16,8 +16,7 @@
 
 #[cfg(feature = "llama")]
 pub mod engine;
-#[cfg(feature = "llama")]
-pub(crate) mod gguf;
+pub mod gguf;
 #[cfg(feature = "llama")]
 mod lanes;
 #[cfg(feature = "llama")]

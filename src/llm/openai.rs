@@ -11,13 +11,13 @@
 mod backend;
 mod exchange;
 mod limits;
-mod post;
+pub mod post;
 mod retry;
 mod settings;
 mod structured;
 mod tokens;
-mod verdict;
-mod wire;
+pub mod verdict;
+pub mod wire;
 
 pub use exchange::Exchange;
 pub use settings::{MaxTokensField, OpenAiSettings, StructuredOutput};

@@ -40,7 +40,7 @@ impl Metric for Accumulator {
             // What was held out is partly known by then: the figure would fall by itself.
             return;
         }
-        let n_held_out = setting.population.agents[session.agent.idx()].n_held_out as usize;
+        let n_held_out = setting.person(session).n_held_out as usize;
         let Some(page) = session.pages.iter().find(|page| page.number == 1) else { return };
         if n_held_out == 0 || page.slots.is_empty() || setting.items_per_page == 0 {
             return;
@@ -49,7 +49,7 @@ impl Metric for Accumulator {
         self.hits
             .extend(page.slots.iter().enumerate().filter(|(_, slot)| slot.held_out).map(|(place, _)| place));
         let accuracy = ranking::Accuracy::at(setting.items_per_page, &self.hits, n_held_out);
-        self.sample.push(session.agent, &accuracy);
+        self.sample.push(setting.witness(session), &accuracy);
     }
 
     fn finish(self: Box<Self>, setting: Setting<'_>) -> Vec<Measured> {

@@ -11,7 +11,7 @@ use crate::stats::bootstrap::{Column, Quantity, Replicates, Table};
 use crate::stats::params::{Adjustment, IntervalMethod, PairedTest, StatsParams};
 use crate::stats::{multiple, paired, power, summary};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Metrics of one arm in the making.
 pub struct ArmAnalysis {
@@ -44,8 +44,7 @@ impl ArmAnalysis {
 
     /// The values. Agents of one person count as one witness for intervals and tests.
     pub fn finish(self, setting: Setting<'_>) -> ArmResult {
-        let clusters = clusters(setting.population);
-        let cluster = |agent: AgentId| clusters[agent.idx()];
+        let cluster = |agent: AgentId| setting.population.witness(agent);
         let finish = |metrics: Vec<Box<dyn Metric>>| -> Vec<Measured> {
             let finished: Vec<Vec<Measured>> =
                 metrics.into_par_iter().map(|metric| metric.finish(setting)).collect();
@@ -58,13 +57,6 @@ impl ArmAnalysis {
         let rounds = self.rounds.into_iter().map(|(round, metrics)| (round, finish(metrics))).collect();
         ArmResult { arm: self.arm, rounds }
     }
-}
-
-/// For every agent, the first agent of the same person.
-pub fn clusters(population: &Population) -> Vec<AgentId> {
-    let mut first: HashMap<&str, AgentId> = HashMap::new();
-    let agents = population.agents.iter().enumerate();
-    agents.map(|(k, agent)| *first.entry(&agent.persona).or_insert(AgentId(k as u32))).collect()
 }
 
 /// What was measured in one arm.
@@ -385,7 +377,7 @@ impl SessionRow {
         SessionRow {
             arm: arm.to_owned(),
             round: session.round,
-            user: population.agents[session.agent.idx()].raw_id.clone(),
+            user: population.agent(session.agent).raw_id().into_owned(),
             pages: count(session.pages.len()),
             exposures: count(session.n_shown()),
             watches: count(session.n_watched()),

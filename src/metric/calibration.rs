@@ -2,7 +2,7 @@
 //! Must not know single items' relevance.
 
 use super::genres::genre_weights;
-use super::{Measure, Measured, Metric, MetricKind, Sample, Setting};
+use super::{Gathering, Measure, Measured, Metric, MetricKind, Setting};
 use crate::event::Session;
 
 /// Miscalibration as a Kullback–Leibler divergence.
@@ -49,21 +49,21 @@ pub fn divergence(wanted: &[f32], weights: &[f64], total: f64) -> f64 {
 
 #[derive(Default)]
 struct Accumulator {
-    sample: Sample,
+    sample: Gathering,
     weights: Vec<f64>,
 }
 
 impl Metric for Accumulator {
     fn observe(&mut self, session: &Session, setting: Setting<'_>) {
-        let profile = &setting.population.agents[session.agent.idx()].genre_shares;
+        let profile = &setting.person(session).genre_shares;
         let total = genre_weights(session, setting.catalogue, &mut self.weights);
         if total == 0.0 || profile.iter().all(|&share| share == 0.0) {
             return;
         }
-        self.sample.push(session.agent, divergence(profile, &self.weights, total));
+        self.sample.push(setting.witness(session), divergence(profile, &self.weights, total));
     }
 
     fn finish(self: Box<Self>, _setting: Setting<'_>) -> Vec<Measured> {
-        vec![MEASURES[0].of(self.sample)]
+        vec![MEASURES[0].gathered(self.sample)]
     }
 }

@@ -82,6 +82,7 @@ pub fn evaluate(
     let mut hits = Vec::new();
     progress.begin("evaluate", users.len() as u64);
     for batch in users.chunks(N_USERS_PER_BATCH) {
+        progress.go_on()?;
         let excluded: Vec<Vec<u32>> =
             batch.iter().map(|&user| excluded(user, training, held_out, protocol)).collect();
         let requests: Vec<Request<'_>> =

@@ -1,7 +1,7 @@
 //! How attention is shared out among items: coverage and concentration of exposure.
 //! Must not know who the attention came from beyond one line an agent.
 
-use super::{Measure, Measured, Metric, MetricKind, Sample, Setting};
+use super::{Gathering, Measure, Measured, Metric, MetricKind, Setting};
 use crate::event::Session;
 use crate::id::AgentId;
 
@@ -46,61 +46,95 @@ struct Accumulator(Exposures);
 
 impl Metric for Accumulator {
     fn observe(&mut self, session: &Session, setting: Setting<'_>) {
-        self.0.observe(session, setting.catalogue.items.len());
+        self.0.observe(setting.witness(session), session, setting.catalogue.items.len());
     }
 
-    fn finish(self: Box<Self>, setting: Setting<'_>) -> Vec<Measured> {
+    fn finish(mut self: Box<Self>, setting: Setting<'_>) -> Vec<Measured> {
         let n_items = setting.catalogue.items.len();
         let n_shown_once = self.0.counts.iter().filter(|&&count| count > 0).count();
         let coverage = (n_items > 0).then(|| n_shown_once as f64 / n_items as f64);
-        let covered = MEASURES[0].whole(self.0.agents.len() as u64, coverage);
-        vec![covered, MEASURES[1].of(self.0.gini())]
+        let covered = MEASURES[0].whole(self.0.n_sessions, coverage);
+        vec![covered, MEASURES[1].gathered(self.0.gini())]
     }
 }
 
 /// How often every item was shown, and to whom: what the Gini index of exposure is made of.
 #[derive(Default)]
 pub struct Exposures {
+    n_sessions: u64,
     counts: Vec<u64>,
-    agents: Vec<AgentId>,
-    /// Where each agent's items end in `shown`.
-    ends: Vec<usize>,
-    shown: Vec<u32>,
+    /// Sessions of every witness.
+    sessions: Vec<u32>,
+    /// Which items every witness was shown, and how often: ascending up to `n_sorted`, then as they came.
+    shown: Vec<Shown>,
+    n_sorted: usize,
 }
+
+/// How often an item was shown to a witness.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Shown {
+    witness: u32,
+    item: u32,
+    n: u32,
+}
+
+/// Entries that are gathered before they are added up.
+const N_SHOWN_MIN: usize = 1 << 20;
 
 impl Exposures {
     /// Takes in what a session shows, of a catalogue of `n_items`.
-    pub fn observe(&mut self, session: &Session, n_items: usize) {
+    pub fn observe(&mut self, witness: AgentId, session: &Session, n_items: usize) {
         self.counts.resize(n_items, 0);
+        self.n_sessions += 1;
+        if self.sessions.len() <= witness.idx() {
+            self.sessions.resize(witness.idx() + 1, 0);
+        }
+        self.sessions[witness.idx()] += 1;
         for slot in session.slots() {
             self.counts[slot.item.idx()] += 1;
-            self.shown.push(slot.item.0);
+            self.shown.push(Shown { witness: witness.0, item: slot.item.0, n: 1 });
         }
-        self.agents.push(session.agent);
-        self.ends.push(self.shown.len());
+        // So that memory is bounded by the different items that people are shown.
+        if self.shown.len() >= N_SHOWN_MIN.max(2 * self.n_sorted) {
+            self.add_up();
+        }
     }
 
-    /// Pseudo-values of the Gini index: G plus n times the first-order effect on it of one agent's
-    /// exposures. G does not change when all counts grow alike, so those effects sum to zero and
+    /// Leaves one entry a witness and item.
+    fn add_up(&mut self) {
+        self.shown.sort_unstable();
+        self.shown.dedup_by(|next, first| {
+            let is_same = (next.witness, next.item) == (first.witness, first.item);
+            first.n += if is_same { next.n } else { 0 };
+            is_same
+        });
+        self.n_sorted = self.shown.len();
+    }
+
+    /// Pseudo-values of the Gini index: G plus n times the first-order effect on it of one session's
+    /// exposures, added up by witness. G does not change when all counts grow alike, so those effects sum to zero and
     /// the mean of the pseudo-values is G itself, while their spread gives its standard error.
-    pub fn gini(&self) -> Sample {
-        let mut sample = Sample::default();
+    pub fn gini(&mut self) -> Gathering {
+        let mut gathering = Gathering::default();
         let total: u64 = self.counts.iter().sum();
         if total == 0 {
-            return sample;
+            return gathering;
         }
+        self.add_up();
         let slopes = gini_slopes(&self.counts);
         let gini: f64 =
             self.counts.iter().zip(&slopes).map(|(&count, slope)| count as f64 * slope).sum::<f64>()
                 / total as f64;
-        let per_agent = self.agents.len() as f64 / total as f64;
-        let mut start = 0;
-        for (&agent, &end) in self.agents.iter().zip(&self.ends) {
-            let effect: f64 = self.shown[start..end].iter().map(|&item| slopes[item as usize] - gini).sum();
-            sample.push(agent, gini + per_agent * effect);
-            start = end;
+        let per_session = self.n_sessions as f64 / total as f64;
+        let mut shown = self.shown.chunk_by(|a, b| a.witness == b.witness).peekable();
+        for (witness, &n_sessions) in (0..).zip(&self.sessions).filter(|(_, n)| **n > 0) {
+            let own = shown.next_if(|entries| entries[0].witness == witness).unwrap_or_default();
+            let effect: f64 =
+                own.iter().map(|entry| f64::from(entry.n) * (slopes[entry.item as usize] - gini)).sum();
+            let n_sessions = u64::from(n_sessions);
+            gathering.push_all(AgentId(witness), n_sessions, n_sessions as f64 * gini + per_session * effect);
         }
-        sample
+        gathering
     }
 }
 

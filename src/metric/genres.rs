@@ -3,7 +3,7 @@
 //! nothing, and a session that shows no genre at all has no value.
 //! Must not know what people like.
 
-use super::{Catalogue, Measure, Measured, Metric, MetricKind, Sample, Setting};
+use super::{Catalogue, Gathering, Measure, Measured, Metric, MetricKind, Setting};
 use crate::event::Session;
 
 /// The family of genre measures.
@@ -78,10 +78,10 @@ pub(super) fn genre_weights(session: &Session, catalogue: &Catalogue, weights: &
 
 #[derive(Default)]
 struct Accumulator {
-    n_genres: Sample,
-    genre_entropy: Sample,
-    top1_genre_share: Sample,
-    top1_genre_items: Sample,
+    n_genres: Gathering,
+    genre_entropy: Gathering,
+    top1_genre_share: Gathering,
+    top1_genre_items: Gathering,
     round: Vec<f64>,
     weights: Vec<f64>,
     n_items: Vec<u32>,
@@ -114,22 +114,23 @@ impl Metric for Accumulator {
                 *round += weight;
             }
         }
-        self.n_genres.push(session.agent, f64::from(n_genres));
-        self.genre_entropy.push(session.agent, entropy);
-        self.top1_genre_share.push(session.agent, top);
+        let witness = setting.witness(session);
+        self.n_genres.push(witness, f64::from(n_genres));
+        self.genre_entropy.push(witness, entropy);
+        self.top1_genre_share.push(witness, top);
         let most = most_of_a_genre(session, setting.catalogue, &mut self.n_items);
-        self.top1_genre_items.push(session.agent, f64::from(most) / total);
+        self.top1_genre_items.push(witness, f64::from(most) / total);
     }
 
     fn finish(self: Box<Self>, _setting: Setting<'_>) -> Vec<Measured> {
-        let n = self.n_genres.len() as u64;
+        let n = self.n_genres.n();
         let total: f64 = self.round.iter().sum();
         let top = self.round.iter().fold(0.0f64, |top, &weight| top.max(weight));
         vec![
-            MEASURES[0].of(self.n_genres),
-            MEASURES[1].of(self.genre_entropy),
-            MEASURES[2].of(self.top1_genre_share),
-            MEASURES[3].of(self.top1_genre_items),
+            MEASURES[0].gathered(self.n_genres),
+            MEASURES[1].gathered(self.genre_entropy),
+            MEASURES[2].gathered(self.top1_genre_share),
+            MEASURES[3].gathered(self.top1_genre_items),
             MEASURES[4].whole(n, (total > 0.0).then(|| top / total)),
         ]
     }

@@ -39,7 +39,7 @@ impl MetricKind for Homogenisation {
 
 /// Whether an agent belongs to the panel.
 fn on_panel(agent: AgentId, population: &Population) -> bool {
-    let n_agents = population.agents.len() as u64;
+    let n_agents = population.len() as u64;
     if n_agents <= N_PANEL {
         return true;
     }
@@ -119,12 +119,11 @@ fn similarity_sums(shown: &[(AgentId, Vec<u32>)]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::AgentRecord;
 
     #[test]
     fn the_panel_is_everybody_or_an_evenly_spaced_thousand() {
         for n_agents in [1usize, 999, 1000, 1001, 1500, 2000, 4321] {
-            let population = Population { agents: vec![AgentRecord::default(); n_agents] };
+            let population = Population::strangers(n_agents);
             let panel: Vec<u64> = (0..n_agents as u32)
                 .filter(|&agent| on_panel(AgentId(agent), &population))
                 .map(u64::from)

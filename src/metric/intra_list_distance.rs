@@ -2,7 +2,7 @@
 //! A pair of items that have no genre at all says nothing and is left out.
 //! Must not know other sessions.
 
-use super::{Catalogue, Measure, Measured, Metric, MetricKind, Sample, Setting};
+use super::{Catalogue, Gathering, Measure, Measured, Metric, MetricKind, Setting};
 use crate::event::Session;
 use crate::id::GenreId;
 
@@ -39,7 +39,7 @@ const N_GENRES_IN_BITS: usize = 128;
 
 #[derive(Default)]
 struct Accumulator {
-    sample: Sample,
+    sample: Gathering,
     /// Genres of every item as a bit set, where they fit.
     bits: Option<Vec<u128>>,
     shown: Vec<usize>,
@@ -64,12 +64,12 @@ impl Metric for Accumulator {
             })
         };
         if n_pairs > 0 {
-            self.sample.push(session.agent, sum / f64::from(n_pairs));
+            self.sample.push(setting.witness(session), sum / f64::from(n_pairs));
         }
     }
 
     fn finish(self: Box<Self>, _setting: Setting<'_>) -> Vec<Measured> {
-        vec![MEASURES[0].of(self.sample)]
+        vec![MEASURES[0].gathered(self.sample)]
     }
 }
 

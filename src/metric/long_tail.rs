@@ -5,7 +5,7 @@
 //! All are ratios of sums over all agents, as `p_view` is. Nothing is told of a group without items.
 
 use super::groups::{Group, Groups};
-use super::{Measure, Measured, Metric, MetricKind, Sample, Setting};
+use super::{Gathering, Measure, Measured, Metric, MetricKind, Setting};
 use crate::event::Session;
 
 /// The family of long-tail measures.
@@ -97,7 +97,7 @@ struct Accumulator {
     /// Made of the catalogue at the first session.
     groups: Option<Groups>,
     /// One a measure.
-    samples: [Sample; 10],
+    samples: [Gathering; 10],
 }
 
 /// What a session holds of some items.
@@ -140,12 +140,12 @@ impl Metric for Accumulator {
                 (of.liked, of.shown),
             ];
             for (nth, (numerator, denominator)) in ratios.into_iter().enumerate() {
-                self.samples[2 * nth + at].push_ratio(session.agent, numerator, denominator);
+                self.samples[2 * nth + at].push_ratio(setting.witness(session), numerator, denominator);
             }
         }
     }
 
     fn finish(self: Box<Self>, _setting: Setting<'_>) -> Vec<Measured> {
-        MEASURES.iter().zip(self.samples).map(|(measure, sample)| measure.of(sample)).collect()
+        MEASURES.iter().zip(self.samples).map(|(measure, sample)| measure.gathered(sample)).collect()
     }
 }

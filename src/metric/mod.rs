@@ -15,17 +15,18 @@ mod sessions;
 pub mod analyse;
 pub mod evaluate;
 pub mod groups;
+pub mod population;
 pub mod ranking;
 pub mod sample;
 pub mod subjects;
 pub mod tables;
 pub mod truth;
 
-pub use sample::Sample;
+pub use population::{Agent, AgentRecord, PersonRecord, Population};
+pub use sample::{Gathering, Sample};
 
-use crate::dataset::popularity::N_GROUPS;
 use crate::event::Session;
-use crate::id::GenreId;
+use crate::id::{AgentId, GenreId};
 
 /// Every kind of metric, in alphabetical order.
 pub static ALL: &[&dyn MetricKind] = &[
@@ -72,48 +73,6 @@ pub struct CatalogueItem {
     pub mean_rating: Option<f32>,
 }
 
-/// What metrics may know about the agents (file `agents.csv` of a run folder).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Population {
-    /// One entry an agent, in `AgentId` order.
-    pub agents: Vec<AgentRecord>,
-}
-
-/// One agent as metrics know it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AgentRecord {
-    /// Raw id, as in the events: the user's, with `~k` behind it for the k-th further copy.
-    pub raw_id: String,
-    /// Raw id of the user it stands for.
-    pub persona: String,
-    /// Activity tier 1..=3.
-    pub activity: u8,
-    /// Diversity tier 1..=3.
-    pub diversity: u8,
-    /// Conformity tier 1..=3.
-    pub conformity: u8,
-    /// Training interactions of the persona.
-    pub n_train: u32,
-    /// Held-out interactions of the persona.
-    pub n_held_out: u32,
-    /// Share of each genre in the persona's training interactions, summing to 1 (or all 0);
-    /// an item's weight is divided equally among its genres.
-    pub genre_shares: Vec<f32>,
-    /// Mean `n_train` of the items in the persona's training interactions.
-    pub mean_popularity: f32,
-    /// Shares of head, middle and tail items ([`crate::dataset::popularity`]) in the persona's training interactions;
-    /// all 0 where there are none.
-    pub popularity_shares: [f32; N_GROUPS],
-}
-
-impl AgentRecord {
-    /// Share of the persona's training interactions that are with items of the head in the sense of
-    /// [`groups::Group::Head`]: all that are not of the long tail.
-    pub fn head_share(&self) -> f32 {
-        self.popularity_shares[0] + self.popularity_shares[1]
-    }
-}
-
 /// A quantity that a kind of metric measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measure {
@@ -155,9 +114,15 @@ impl Measure {
         }
     }
 
-    /// This quantity at cutoff `k`, as found in a sample.
-    pub fn at(&'static self, k: usize, sample: Sample) -> Measured {
-        Measured { name: format!("{}@{k}", self.name), ..self.of(sample) }
+    /// This quantity as gathered session by session.
+    pub fn gathered(&'static self, gathering: Gathering) -> Measured {
+        let n = gathering.n();
+        Measured { n, ..self.of(gathering.finish()) }
+    }
+
+    /// This quantity at cutoff `k`, as gathered session by session.
+    pub fn at(&'static self, k: usize, gathering: Gathering) -> Measured {
+        Measured { name: format!("{}@{k}", self.name), ..self.gathered(gathering) }
     }
 
     /// This quantity as one number over `n` agents that cannot be shared out among them.
@@ -176,6 +141,18 @@ pub struct Setting<'a> {
     pub population: &'a Population,
     /// Items a full page holds.
     pub items_per_page: usize,
+}
+
+impl Setting<'_> {
+    /// Under whose number what this session tells is added up: see [`Population::witness`].
+    pub fn witness(&self, session: &Session) -> AgentId {
+        self.population.witness(session.agent)
+    }
+
+    /// The person whose session it is.
+    pub fn person(&self, session: &Session) -> &PersonRecord {
+        self.population.person(session.agent)
+    }
 }
 
 /// A metric in the making: sessions in, one or more measured values out.

@@ -1,7 +1,7 @@
 //! How popular what is shown is, absolutely and against the taste of those it is shown to.
 //! Popularity of an item = its number of training interactions. Must not know exposure counts.
 
-use super::{Measure, Measured, Metric, MetricKind, Sample, Setting};
+use super::{Gathering, Measure, Measured, Metric, MetricKind, Setting};
 use crate::event::Session;
 
 /// The family of popularity measures.
@@ -48,9 +48,9 @@ impl MetricKind for Popularity {
 
 #[derive(Default)]
 struct Accumulator {
-    average_popularity: Sample,
-    popularity_lift: Sample,
-    novelty: Sample,
+    average_popularity: Gathering,
+    popularity_lift: Gathering,
+    novelty: Gathering,
 }
 
 impl Metric for Accumulator {
@@ -66,16 +66,17 @@ impl Metric for Accumulator {
         if n_shown == 0 {
             return;
         }
+        let witness = setting.witness(session);
         let popularity = sum_popularity / f64::from(n_shown);
-        self.average_popularity.push(session.agent, popularity);
-        self.novelty.push(session.agent, sum_novelty / f64::from(n_shown));
+        self.average_popularity.push(witness, popularity);
+        self.novelty.push(witness, sum_novelty / f64::from(n_shown));
         // The lift is of group averages: the mean of shown popularity against the mean of the profiles'.
-        let profile = f64::from(setting.population.agents[session.agent.idx()].mean_popularity);
-        self.popularity_lift.push_ratio(session.agent, popularity - profile, profile);
+        let profile = f64::from(setting.person(session).mean_popularity);
+        self.popularity_lift.push_ratio(witness, popularity - profile, profile);
     }
 
     fn finish(self: Box<Self>, _setting: Setting<'_>) -> Vec<Measured> {
         let samples = [self.average_popularity, self.popularity_lift, self.novelty];
-        MEASURES.iter().zip(samples).map(|(measure, sample)| measure.of(sample)).collect()
+        MEASURES.iter().zip(samples).map(|(measure, sample)| measure.gathered(sample)).collect()
     }
 }

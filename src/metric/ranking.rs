@@ -1,7 +1,7 @@
 //! Accuracy of one ranked list: where in it the relevant items stand. Shared by the pages
 //! of a session and by offline evaluation. Must not know who ranked, or for whom.
 
-use super::{Measure, Measured, Sample};
+use super::{Gathering, Measure, Measured};
 use crate::id::AgentId;
 
 /// The six measures of a ranked list cut at `k`, in the order of [`Accuracy::values`].
@@ -98,7 +98,7 @@ impl Accuracy {
 /// Accuracies of many people at one cutoff.
 #[derive(Clone, Debug, Default)]
 pub struct AccuracySample {
-    samples: [Sample; 6],
+    samples: [Gathering; 6],
 }
 
 impl AccuracySample {

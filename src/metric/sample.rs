@@ -142,6 +142,69 @@ impl Sample {
     }
 }
 
+/// A sample in the making: what one witness tells in several sessions is added up as it comes, so that memory
+/// grows with the people and not with their agents.
+#[derive(Clone, Debug, Default)]
+pub struct Gathering {
+    /// Sums of numerators and denominators, by witness; a denominator of 0 is no part.
+    parts: Vec<(f64, f64)>,
+    n: u64,
+    is_ratio: bool,
+}
+
+impl Gathering {
+    /// Adds a session's part of a mean.
+    pub fn push(&mut self, witness: AgentId, value: f64) {
+        self.add(witness, value, 1.0);
+    }
+
+    /// Adds a session's part of a ratio of sums; a denominator of 0 is no part at all.
+    ///
+    /// # Panics
+    /// When the denominator is negative.
+    pub fn push_ratio(&mut self, witness: AgentId, numerator: f64, denominator: f64) {
+        assert!(denominator >= 0.0, "denominators are counts or sizes, not {denominator}");
+        self.is_ratio = true;
+        if denominator != 0.0 {
+            self.add(witness, numerator, denominator);
+        }
+    }
+
+    /// Adds the parts of a mean of so many sessions of one witness, added up.
+    pub fn push_all(&mut self, witness: AgentId, n_sessions: u64, sum: f64) {
+        self.add(witness, sum, n_sessions as f64);
+        self.n += n_sessions - 1;
+    }
+
+    fn add(&mut self, witness: AgentId, numerator: f64, denominator: f64) {
+        if self.parts.len() <= witness.idx() {
+            self.parts.resize(witness.idx() + 1, (0.0, 0.0));
+        }
+        let part = &mut self.parts[witness.idx()];
+        part.0 += numerator;
+        part.1 += denominator;
+        self.n += 1;
+    }
+
+    /// How many sessions contribute.
+    pub fn n(&self) -> u64 {
+        self.n
+    }
+
+    /// The sample, one entry a witness.
+    pub fn finish(self) -> Sample {
+        let mut sample = Sample::default();
+        let is_mean = !self.is_ratio && self.parts.iter().all(|part| part.1 == 0.0 || part.1 == 1.0);
+        for (k, (numerator, denominator)) in (0..).zip(self.parts).filter(|(_, part)| part.1 > 0.0) {
+            match is_mean {
+                true => sample.push(AgentId(k), numerator),
+                false => sample.push_ratio(AgentId(k), numerator, denominator),
+            }
+        }
+        sample
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +221,27 @@ mod tests {
         assert_eq!(sample.value(), Some(9.0 / 16.0));
         let pseudo = sample.pseudo_values();
         assert!((pseudo.iter().sum::<f64>() / 3.0 - 9.0 / 16.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn gathering_is_clustering_as_it_goes() {
+        let witness = |agent: u32| AgentId(agent % 3);
+        let (mut sample, mut gathering) = (Sample::default(), Gathering::default());
+        let (mut ratios, mut gathered) = (Sample::default(), Gathering::default());
+        for agent in 0..8 {
+            sample.push(AgentId(agent), f64::from(agent));
+            gathering.push(witness(agent), f64::from(agent));
+            let denominator = f64::from(agent % 4);
+            ratios.push_ratio(AgentId(agent), 1.0, denominator);
+            gathered.push_ratio(witness(agent), 1.0, denominator);
+        }
+        assert_eq!((gathering.n(), gathered.n()), (8, 6));
+        assert_eq!(gathering.finish(), sample.clustered(|agent| witness(agent.0)));
+        assert_eq!(gathered.finish(), ratios.clustered(|agent| witness(agent.0)));
+        let mut alone = Gathering::default();
+        [4, 1].into_iter().for_each(|agent| alone.push(AgentId(agent), 0.5));
+        let alone = alone.finish();
+        assert_eq!((alone.agents.as_slice(), alone.denominators.len()), (&[AgentId(1), AgentId(4)][..], 0));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! it would have liked, so `n_exit` and `n_like` leave it out.
 //! Must not know why people acted as they did.
 
-use super::{Measure, Measured, Metric, MetricKind, Sample, Setting};
+use super::{Gathering, Measure, Measured, Metric, MetricKind, Setting};
 use crate::event::{ExitReason, Session};
 
 /// The family of session measures.
@@ -84,19 +84,19 @@ impl MetricKind for Sessions {
 
 #[derive(Default)]
 struct Accumulator {
-    p_view: Sample,
-    p_like: Sample,
-    n_like: Sample,
-    n_exit: Sample,
-    s_sat: Sample,
-    watches_per_page: Sample,
-    mean_rating: Sample,
-    failure_rate: Sample,
+    p_view: Gathering,
+    p_like: Gathering,
+    n_like: Gathering,
+    n_exit: Gathering,
+    s_sat: Gathering,
+    watches_per_page: Gathering,
+    mean_rating: Gathering,
+    failure_rate: Gathering,
 }
 
 impl Metric for Accumulator {
-    fn observe(&mut self, session: &Session, _setting: Setting<'_>) {
-        let agent = session.agent;
+    fn observe(&mut self, session: &Session, setting: Setting<'_>) {
+        let agent = setting.witness(session);
         let (mut n_shown, mut n_watched, mut n_liked, mut n_rated, mut sum_ratings) = (0, 0, 0, 0, 0);
         for slot in session.slots() {
             n_shown += 1;
@@ -132,7 +132,7 @@ impl Metric for Accumulator {
             self.mean_rating,
             self.failure_rate,
         ];
-        MEASURES.iter().zip(samples).map(|(measure, sample)| measure.of(sample)).collect()
+        MEASURES.iter().zip(samples).map(|(measure, sample)| measure.gathered(sample)).collect()
     }
 }
 
@@ -192,7 +192,7 @@ mod tests {
             eprintln!("SKIPPED: no recorded sessions at {}", path.display());
             return;
         };
-        let (catalogue, population) = (Catalogue::default(), Population::default());
+        let (catalogue, population) = (Catalogue::default(), Population::strangers(1000));
         let setting = Setting { catalogue: &catalogue, population: &population, items_per_page: 4 };
         let mut metric = Sessions.start();
         text.lines().for_each(|line| metric.observe(&session(line), setting));

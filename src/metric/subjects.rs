@@ -1,9 +1,11 @@
-//! `items.csv` and `agents.csv`: the catalogue and the population as a run folder keeps them,
+//! `items.csv`, `people.csv` and `agents.csv`: the catalogue and the population as a run folder keeps them,
 //! so that metrics and reports need nothing else. Must not know datasets or worlds.
 
-use super::{AgentRecord, Catalogue, CatalogueItem, Population};
+use super::{Catalogue, CatalogueItem, PersonRecord, Population};
 use crate::files;
-use crate::id::GenreId;
+use crate::id::{AgentId, GenreId};
+use crate::intake::records::Bounded;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Why the tables could not be written or read.
@@ -34,50 +36,48 @@ pub enum SubjectsError {
 }
 
 const ITEM_COLUMNS: [&str; 5] = ["item", "title", "genres", "n_train", "mean_rating"];
-const AGENT_COLUMNS: [&str; 10] = [
-    "user",
-    "persona",
-    "activity",
-    "diversity",
-    "conformity",
-    "n_train",
-    "n_held_out",
-    "mean_popularity",
-    "genre_shares",
-    "popularity_shares",
-];
+const PERSON_COLUMNS: [&str; 6] =
+    ["persona", "n_train", "n_held_out", "mean_popularity", "genre_shares", "popularity_shares"];
+const AGENT_COLUMNS: [&str; 5] = ["user", "persona", "activity", "diversity", "conformity"];
 
 /// Writes `items.csv`; genres are separated by `|`, a mean rating that there is not is empty.
 pub fn write_catalogue(path: &Path, catalogue: &Catalogue) -> Result<(), SubjectsError> {
-    let mut table = Table::new(&ITEM_COLUMNS);
-    for item in &catalogue.items {
-        let genres: Vec<&str> = item.genres.iter().map(|g| catalogue.genres[g.idx()].as_str()).collect();
-        let mean_rating = item.mean_rating.map(|rating| rating.to_string()).unwrap_or_default();
-        let n_train = item.n_train.to_string();
-        table.row(&[&item.raw_id, &item.title, &genres.join("|"), &n_train, &mean_rating]);
-    }
-    table.write(path)
+    write_table(path, &ITEM_COLUMNS, |row| {
+        catalogue.items.iter().try_for_each(|item| {
+            let genres: Vec<&str> = item.genres.iter().map(|g| catalogue.genres[g.idx()].as_str()).collect();
+            let mean_rating = item.mean_rating.map(|rating| rating.to_string()).unwrap_or_default();
+            let n_train = item.n_train.to_string();
+            row(&[&item.raw_id, &item.title, &genres.join("|"), &n_train, &mean_rating])
+        })
+    })
 }
 
-/// Writes `agents.csv`; shares are separated by `;`: of genres in the order of the manifest, of head, middle and tail.
-pub fn write_population(path: &Path, population: &Population) -> Result<(), SubjectsError> {
-    let mut table = Table::new(&AGENT_COLUMNS);
-    for agent in &population.agents {
-        let joined = |shares: &[f32]| shares.iter().map(f32::to_string).collect::<Vec<String>>().join(";");
-        table.row(&[
-            &agent.raw_id,
-            &agent.persona,
-            &agent.activity.to_string(),
-            &agent.diversity.to_string(),
-            &agent.conformity.to_string(),
-            &agent.n_train.to_string(),
-            &agent.n_held_out.to_string(),
-            &agent.mean_popularity.to_string(),
-            &joined(&agent.genre_shares),
-            &joined(&agent.popularity_shares),
-        ]);
-    }
-    table.write(path)
+/// Writes `people.csv`; shares are separated by `;`: of genres in the order of the manifest, of head, middle and tail.
+pub fn write_people(path: &Path, population: &Population) -> Result<(), SubjectsError> {
+    let joined = |shares: &[f32]| shares.iter().map(f32::to_string).collect::<Vec<String>>().join(";");
+    write_table(path, &PERSON_COLUMNS, |row| {
+        population.people().iter().try_for_each(|person| {
+            row(&[
+                &person.raw_id,
+                &person.n_train.to_string(),
+                &person.n_held_out.to_string(),
+                &person.mean_popularity.to_string(),
+                &joined(&person.genre_shares),
+                &joined(&person.popularity_shares),
+            ])
+        })
+    })
+}
+
+/// Writes `agents.csv`.
+pub fn write_agents(path: &Path, population: &Population) -> Result<(), SubjectsError> {
+    let tier = |tier: u8| ["0", "1", "2", "3"].get(usize::from(tier)).copied().unwrap_or("0");
+    write_table(path, &AGENT_COLUMNS, |row| {
+        population.iter().try_for_each(|agent| {
+            let tiers = [agent.activity(), agent.diversity(), agent.conformity()].map(tier);
+            row(&[&agent.raw_id(), &agent.person.raw_id, tiers[0], tiers[1], tiers[2]])
+        })
+    })
 }
 
 /// Reads `items.csv`. `genres` are the names in `GenreId` order (from the manifest), since the
@@ -107,31 +107,60 @@ pub fn read_catalogue(
     Ok(Catalogue { genres, items, n_train_users })
 }
 
-/// Reads `agents.csv`.
-pub fn read_population(path: &Path) -> Result<Population, SubjectsError> {
-    let mut agents = Vec::new();
-    for_each_row(path, &AGENT_COLUMNS, |row| {
+/// Reads `people.csv` and `agents.csv` of a run folder.
+pub fn read_population(run_dir: &Path) -> Result<Population, SubjectsError> {
+    let (people, agents) = (&run_dir.join("people.csv"), &run_dir.join("agents.csv"));
+    let mut population = Population::of_people(read_people(people)?);
+    let place: HashMap<String, usize> =
+        population.people().iter().enumerate().map(|(k, person)| (person.raw_id.clone(), k)).collect();
+    for_each_row(agents, &AGENT_COLUMNS, |row| {
+        let person = *place.get(row.text(1)).ok_or_else(|| row.bad(1, "a persona of people.csv"))?;
+        if !population.is_next(person) {
+            return Err(row.bad(1, "agents round after round, in each round in the order of people.csv"));
+        }
+        let tier = |column: usize| {
+            let tier: u8 = row.number(column, "a tier 1..=3")?;
+            if tier > 3 { Err(row.bad(column, "a tier 1..=3")) } else { Ok(tier) }
+        };
+        population.push(person, [tier(2)?, tier(3)?, tier(4)?]);
+        let last = AgentId(population.len() as u32 - 1);
+        if population.agent(last).raw_id() != row.text(0) {
+            return Err(row.bad(0, "the persona, with ~K behind it for its K-th further agent"));
+        }
+        Ok(())
+    })?;
+    if population.len() < population.people().len() {
+        let value = format!("{} agents of {} people", population.len(), population.people().len());
+        let (line, column, expected) = (0, AGENT_COLUMNS[0], "an agent of every person");
+        return Err(SubjectsError::BadCell { path: agents.to_owned(), line, column, value, expected });
+    }
+    Ok(population)
+}
+
+fn read_people(path: &Path) -> Result<Vec<PersonRecord>, SubjectsError> {
+    let mut people = Vec::new();
+    let mut known = HashSet::new();
+    for_each_row(path, &PERSON_COLUMNS, |row| {
         let shares = |column: usize| -> Result<Vec<f32>, SubjectsError> {
             let shares = row.text(column).split(';').filter(|s| !s.is_empty()).map(str::parse);
             shares.collect::<Result<_, _>>().map_err(|_| row.bad(column, "numbers separated by ;"))
         };
-        agents.push(AgentRecord {
+        if !known.insert(row.text(0).to_owned()) {
+            return Err(row.bad(0, "everybody once"));
+        }
+        people.push(PersonRecord {
             raw_id: row.text(0).to_owned(),
-            persona: row.text(1).to_owned(),
-            activity: row.number(2, "a tier 1..=3")?,
-            diversity: row.number(3, "a tier 1..=3")?,
-            conformity: row.number(4, "a tier 1..=3")?,
-            n_train: row.number(5, "a count")?,
-            n_held_out: row.number(6, "a count")?,
-            mean_popularity: row.number(7, "a number")?,
-            genre_shares: shares(8)?,
-            popularity_shares: shares(9)?
+            n_train: row.number(1, "a count")?,
+            n_held_out: row.number(2, "a count")?,
+            mean_popularity: row.number(3, "a number")?,
+            genre_shares: shares(4)?,
+            popularity_shares: shares(5)?
                 .try_into()
-                .map_err(|_| row.bad(9, "three numbers separated by ;"))?,
+                .map_err(|_| row.bad(5, "three numbers separated by ;"))?,
         });
         Ok(())
     })?;
-    Ok(Population { agents })
+    Ok(people)
 }
 
 /// Whether the header is that of `items.csv` before it held mean ratings.
@@ -139,26 +168,22 @@ fn is_older(header: &csv::StringRecord, columns: &[&'static str]) -> bool {
     columns == ITEM_COLUMNS && header.iter().eq(ITEM_COLUMNS[..4].iter().copied())
 }
 
-/// A CSV table in memory.
-struct Table(csv::Writer<Vec<u8>>);
+/// Takes one row of a table.
+type TakeRow<'a> = dyn FnMut(&[&str]) -> Result<(), csv::Error> + 'a;
 
-impl Table {
-    fn new(header: &[&str]) -> Self {
-        let mut table = Table(csv::Writer::from_writer(Vec::new()));
-        table.row(header);
-        table
-    }
-
-    fn row(&mut self, cells: &[&str]) {
-        self.0.write_record(cells).expect("a write to memory with a fixed number of cells");
-    }
-
-    fn write(self, path: &Path) -> Result<(), SubjectsError> {
-        let bytes = self.0.into_inner().map_err(|error| error.into_error());
-        bytes
-            .and_then(|bytes| files::write_whole(path, &bytes))
-            .map_err(|source| SubjectsError::Io { path: path.to_owned(), source })
-    }
+/// Writes a CSV table row by row: the file appears whole or not at all.
+fn write_table(
+    path: &Path,
+    header: &[&str],
+    rows: impl FnOnce(&mut TakeRow<'_>) -> Result<(), csv::Error>,
+) -> Result<(), SubjectsError> {
+    let filled = files::write_with(path, |file| {
+        let mut writer = csv::Writer::from_writer(file);
+        writer.write_record(header)?;
+        rows(&mut |cells| writer.write_record(cells))?;
+        writer.flush()
+    });
+    filled.map_err(|source| SubjectsError::Io { path: path.to_owned(), source })
 }
 
 /// One row being read.
@@ -199,14 +224,15 @@ fn for_each_row(
 ) -> Result<(), SubjectsError> {
     let io = |source: std::io::Error| SubjectsError::Io { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(io)?;
-    let mut reader = csv::ReaderBuilder::new().from_reader(std::io::BufReader::new(file));
+    let mut reader = csv::ReaderBuilder::new().from_reader(Bounded::new(file));
     let header = reader.headers().map_err(|e| io(std::io::Error::other(e)))?.clone();
     if !header.iter().eq(columns.iter().copied()) && !is_older(&header, columns) {
         let row = Row { path, columns, record: &header };
         return Err(row.bad(0, "the header of this version"));
     }
-    for record in reader.records() {
-        let record = record.map_err(|e| io(std::io::Error::other(e)))?;
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(|e| io(std::io::Error::other(e)))? {
+        reader.get_mut().begin();
         take(&Row { path, columns, record: &record })?;
     }
     Ok(())
@@ -233,23 +259,31 @@ mod tests {
         let path = dir.path().join("items.csv");
         write_catalogue(&path, &catalogue).expect("written");
         assert_eq!(read_catalogue(&path, catalogue.genres.clone(), 9).expect("read"), catalogue);
-        let population = Population {
-            agents: vec![AgentRecord {
-                raw_id: "1~1".into(),
-                persona: "1".into(),
-                activity: 1,
-                diversity: 2,
-                conformity: 3,
-                n_train: 4,
-                n_held_out: 5,
-                genre_shares: vec![0.1, 0.9],
-                mean_popularity: 0.333_333_34,
-                popularity_shares: [0.25, 0.5, 0.25],
-            }],
+        let person = |raw_id: &str, n_train: u32| PersonRecord {
+            raw_id: raw_id.to_owned(),
+            n_train,
+            n_held_out: 5,
+            genre_shares: vec![0.1, 0.9],
+            mean_popularity: 0.333_333_34,
+            popularity_shares: [0.25, 0.5, 0.25],
         };
-        let path = dir.path().join("agents.csv");
-        write_population(&path, &population).expect("written");
-        assert_eq!(read_population(&path).expect("read"), population);
+        let mut population = Population::of_people(vec![person("a,1", 4), person("b~", 0)]);
+        [(0, [1, 2, 3]), (1, [3, 2, 1]), (1, [2, 2, 2])].into_iter().for_each(|(k, t)| population.push(k, t));
+        let (people, agents) = (dir.path().join("people.csv"), dir.path().join("agents.csv"));
+        write_people(&people, &population).expect("written");
+        write_agents(&agents, &population).expect("written");
+        assert_eq!(read_population(dir.path()).expect("read"), population);
+        let whole = std::fs::read_to_string(&agents).expect("text");
+        for (from, to, told) in [
+            ("b~~~1,b~", "b~~~2,b~", "user is \"b~~~2\""),
+            ("b~~~1,b~", "c,c", "persona is \"c\", expected a persona of people.csv"),
+            ("b~,b~,3", "b~,b~,7", "activity is \"7\""),
+            ("b~,b~,3,2,1\n", "", "user is \"b~~~1\""),
+        ] {
+            std::fs::write(&agents, whole.replace(from, to)).expect("written");
+            let error = read_population(dir.path()).map(|_| ()).expect_err(to).to_string();
+            assert!(error.contains(told), "{error}");
+        }
     }
 
     #[test]

@@ -29,21 +29,21 @@ fn world(seed: u64, n_agents: u32) -> (Catalogue, Population, Vec<Session>) {
     let mut sessions: Vec<Session> = (0..n_agents).map(|agent| session(AgentId(agent), &mut luck)).collect();
     // Metrics may not rely on an order of agents.
     sessions.rotate_left(n_agents as usize / 3);
-    (catalogue, Population { agents }, sessions)
+    (catalogue, Population::new(agents), sessions)
 }
 
-fn agent_record(agent: u32, n_genres: u16, luck: &mut ChaCha8Rng) -> AgentRecord {
+fn agent_record(agent: u32, n_genres: u16, luck: &mut ChaCha8Rng) -> (PersonRecord, [u8; 3]) {
     let weights: Vec<f32> =
         (0..n_genres).map(|_| if luck.random_bool(0.3) { 0.0 } else { luck.random::<f32>() }).collect();
     let total: f32 = weights.iter().sum();
-    AgentRecord {
+    let person = PersonRecord {
         raw_id: format!("u{agent}"),
-        persona: format!("u{agent}"),
         n_held_out: if luck.random_bool(0.2) { 0 } else { luck.random_range(3..9) },
         genre_shares: weights.iter().map(|weight| if total > 0.0 { weight / total } else { 0.0 }).collect(),
         mean_popularity: if luck.random_bool(0.1) { 0.0 } else { luck.random_range(1.0..40.0) },
-        ..AgentRecord::default()
-    }
+        ..PersonRecord::default()
+    };
+    (person, [1; 3])
 }
 
 fn session(agent: AgentId, luck: &mut ChaCha8Rng) -> Session {
@@ -162,7 +162,7 @@ fn slowly(
                 .collect(),
         ),
     );
-    let profile = |s: &Session| f64::from(population.agents[s.agent.idx()].mean_popularity);
+    let profile = |s: &Session| f64::from(population.person(s.agent).mean_popularity);
     let with_profile: Vec<_> = shown_any.iter().filter(|s| profile(s) > 0.0).collect();
     let gap_profile = mean(with_profile.iter().map(|s| profile(s)).collect());
     let gap_shown = mean(with_profile.iter().map(|s| popularity(s)).collect());
@@ -197,7 +197,7 @@ fn slowly(
         terms.map(|(p, q)| (f64::from(*p), q)).map(|(p, q)| p * (p / (0.99 * q + 0.01 * p)).ln()).sum()
     };
     let calibration = mixes.iter().filter_map(|(agent, mix)| {
-        let wanted = &population.agents[agent.idx()].genre_shares;
+        let wanted = &population.person(*agent).genre_shares;
         wanted.iter().any(|share| *share > 0.0).then(|| divergence(wanted, mix))
     });
     twin.insert("calibration_kl", mean(calibration.collect()));
@@ -265,7 +265,7 @@ fn slowly(
 
     let judged: Vec<(Vec<f64>, f64)> = shown_any
         .iter()
-        .map(|s| (&s.pages[0], f64::from(population.agents[s.agent.idx()].n_held_out)))
+        .map(|s| (&s.pages[0], f64::from(population.person(s.agent).n_held_out)))
         .filter(|(_, n_held_out)| *n_held_out > 0.0)
         .map(|(page, n)| (page.slots.iter().map(|slot| f64::from(u8::from(slot.held_out))).collect(), n))
         .collect();
@@ -343,13 +343,13 @@ fn a_session_worked_out_by_hand() {
         items: vec![item(&[0], 7), item(&[0, 1], 3), item(&[1], 1), item(&[0], 1), item(&[], 0)],
         n_train_users: 7,
     };
-    let agent = AgentRecord {
+    let person = PersonRecord {
         n_held_out: 2,
         genre_shares: vec![0.5, 0.5],
         mean_popularity: 2.0,
         ..Default::default()
     };
-    let population = Population { agents: vec![agent] };
+    let population = Population::new(vec![(person, [1; 3])]);
     let slot = |item, held_out, rating: Option<u8>| Slot {
         propensity: None,
         advertised: None,

@@ -6,7 +6,7 @@
 //! resampled people (percentiles, Efron and Tibshirani 1993, chapter 13). Reads sessions and the
 //! `true_ratings.csv` of a run folder; must not know datasets or recommenders.
 
-use super::analyse::{ArmResult, clusters};
+use super::analyse::ArmResult;
 use super::{Catalogue, Population, Sample};
 use crate::event::Session;
 use crate::id::{AgentId, ItemId};
@@ -99,19 +99,16 @@ pub struct TrueRatings {
 impl TrueRatings {
     /// The ratings that `known` tells of each person, by raw id, in any order.
     pub fn new(population: &Population, known: impl Fn(&str) -> Vec<(ItemId, f32)>) -> Self {
-        let mut ratings = TrueRatings::default();
-        let mut numbers: HashMap<&str, u32> = HashMap::new();
-        for agent in &population.agents {
-            let next = ratings.people.len() as u32;
-            let person = *numbers.entry(&agent.persona).or_insert(next);
-            ratings.person_of.push(person);
-            if person == next {
-                ratings.people.push(agent.persona.clone());
-                let mut row: Vec<(u32, f32)> =
-                    known(&agent.persona).into_iter().map(|(item, rating)| (item.0, rating)).collect();
-                row.sort_unstable_by_key(|(item, _)| *item);
-                ratings.rows.push(row);
-            }
+        let mut ratings = TrueRatings {
+            person_of: population.records().iter().map(|agent| agent.person).collect(),
+            ..TrueRatings::default()
+        };
+        for person in population.people() {
+            let known = known(&person.raw_id).into_iter();
+            let mut row: Vec<(u32, f32)> = known.map(|(item, rating)| (item.0, rating)).collect();
+            row.sort_unstable_by_key(|(item, _)| *item);
+            ratings.people.push(person.raw_id.clone());
+            ratings.rows.push(row);
         }
         ratings
     }
@@ -244,7 +241,6 @@ fn resampled<'a>(
     params: &StatsParams,
     streams: &Streams,
 ) -> (Vec<Resampled<'a>>, Replicates) {
-    let first_of_person = clusters(population);
     let mut table = Table::new(ratings.people.len());
     let mut ratio = |sample: &Sample| {
         let subjects: Vec<u32> = sample.agents.iter().map(|agent| ratings.person_of[agent.idx()]).collect();
@@ -255,7 +251,7 @@ fn resampled<'a>(
     let mut arms = Vec::new();
     for (rounds, result) in truths.into_iter().zip(results) {
         for (round, truth) in rounds {
-            let sample = truth.sample.sorted().clustered(|agent| first_of_person[agent.idx()]);
+            let sample = truth.sample.sorted().clustered(|agent| population.witness(agent));
             let measured = result.rounds.get(&round).map_or(&[][..], Vec::as_slice);
             let simulated = SIMULATED.map(|name| {
                 let found = measured.iter().find(|measured| measured.name == name);

@@ -17,11 +17,13 @@ use crate::llm::shape::Shape;
 use crate::llm::{ChatRequest, LlmError, Message, Role, Sampling};
 use crate::progress::Progress;
 use crate::scenario::params::{self, Complaint};
+use crate::stop::Stopped;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 use words::Words;
 
 /// The table `[profiles]` of a scenario: files of profiles, and how new ones are written.
@@ -66,9 +68,15 @@ impl ProfilesSection {
     }
 }
 
+/// How long a reply is waited for before the work looks whether it is to stop.
+const WAIT_MAX: Duration = Duration::from_millis(50);
+
 /// Why profiles cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfilerError {
+    /// The work was asked to stop.
+    #[error("the work was stopped")]
+    Interrupted(#[from] Stopped),
     /// The scenario does not say which language model shall write.
     #[error("{found}, expected {expected}")]
     WhichModel {
@@ -91,7 +99,7 @@ pub enum ProfilerError {
 impl ProfilerError {
     /// Whether the input, rather than the work, is at fault.
     pub fn is_bad_input(&self) -> bool {
-        !matches!(self, ProfilerError::Stopped(_))
+        !matches!(self, ProfilerError::Stopped(_) | ProfilerError::Interrupted(_))
     }
 }
 
@@ -158,7 +166,13 @@ impl Desk<'_> {
         }
         drop(sender);
         let mut written = Written::default();
-        for (number, raw, said) in arrivals {
+        loop {
+            self.progress.go_on()?;
+            let (number, raw, said) = match arrivals.recv_timeout(WAIT_MAX) {
+                Ok(arrived) => arrived,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             match said.map(|said| self.read(&said)) {
                 Ok(Some(profile)) => _ = written.profiles.insert(raw, profile),
                 Ok(None) => failures.push((number, raw, "the model wrote nothing".to_owned())),

@@ -183,6 +183,7 @@ impl Trainer for Params {
         let mut items = vec![0f32; history.n_items() * width];
         context.progress.begin(NAME, u64::from(self.epochs));
         for epoch in 1..=self.epochs {
+            context.progress.go_on()?;
             self.solve_side(&users, &by_item, &mut items, epoch)?;
             self.solve_side(&items, &history, &mut users, epoch)?;
             if self.track_loss {
@@ -320,6 +321,10 @@ impl Recommender for Fitted {
 
     fn adapts_in_session(&self) -> bool {
         self.params.fold_in
+    }
+
+    fn answers_alike(&self) -> bool {
+        true
     }
 
     fn save(&self, dir: &Path) -> Result<(), RecommendError> {

@@ -325,6 +325,10 @@ impl Recommender for Fitted {
         self.params.fold_in
     }
 
+    fn answers_alike(&self) -> bool {
+        true
+    }
+
     fn save(&self, dir: &Path) -> Result<(), RecommendError> {
         model_file::write_header(dir, NAME, &(self.params, self.history.n_items()))?;
         self.history.save(dir)?;

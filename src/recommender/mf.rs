@@ -233,6 +233,10 @@ impl Recommender for FittedMf {
         false
     }
 
+    fn answers_alike(&self) -> bool {
+        true
+    }
+
     fn save(&self, dir: &Path) -> Result<(), RecommendError> {
         model_file::write_header(dir, NAME, &self.params)?;
         self.factors.save(dir)

@@ -47,6 +47,7 @@ use crate::llm::client::Client;
 use crate::progress::Progress;
 use crate::rng::Streams;
 use crate::scenario::params::Complaint;
+use crate::stop::Stopped;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -265,6 +266,12 @@ pub trait Recommender: Send + Sync {
     /// session for all pages at once.
     fn adapts_in_session(&self) -> bool;
 
+    /// Whether two requests that differ in nothing but [`Request::luck`] get the same list: it is then
+    /// ranked once for all agents of one person.
+    fn answers_alike(&self) -> bool {
+        false
+    }
+
     /// Writes everything [`RecommenderKind::load`] needs into an existing, empty folder.
     fn save(&self, dir: &Path) -> Result<(), RecommendError>;
 }
@@ -401,6 +408,9 @@ pub fn kind(name: &str) -> Option<&'static dyn RecommenderKind> {
 /// Why a recommender could not be fitted, saved, loaded or asked.
 #[derive(Debug, thiserror::Error)]
 pub enum RecommendError {
+    /// The work was asked to stop.
+    #[error("the work was stopped")]
+    Stopped(#[from] Stopped),
     /// A model file could not be read or written.
     #[error("cannot access model file {path}")]
     Io {
@@ -462,7 +472,11 @@ pub enum RecommendError {
 impl RecommendError {
     /// Whether nobody will be answered any more, as against one request failing: a spent budget, say.
     pub fn stops_run(&self) -> bool {
-        matches!(self, RecommendError::Llm(error) if error.stops_run())
+        match self {
+            RecommendError::Llm(error) => error.stops_run(),
+            RecommendError::Stopped(_) => true,
+            _ => false,
+        }
     }
 
     /// What went wrong, for a place that already names user and page.

@@ -139,6 +139,10 @@ impl Recommender for Fitted {
         false
     }
 
+    fn answers_alike(&self) -> bool {
+        true
+    }
+
     fn save(&self, dir: &Path) -> Result<(), RecommendError> {
         model_file::write_header(dir, NAME, &(self.params, self.counts.len()))?;
         model_file::write_vector(&dir.join("counts.npy"), &self.counts)

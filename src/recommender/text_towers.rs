@@ -143,8 +143,8 @@ impl TextTowers {
     /// Reads what [`TextTowers::save`] wrote.
     pub fn load(dir: &Path, fold_in: bool) -> Result<Self, RecommendError> {
         let path = dir.join("towers.json");
-        let bytes =
-            std::fs::read(&path).map_err(|source| RecommendError::Io { path: path.clone(), source })?;
+        let bytes = crate::intake::bytes(&path, crate::intake::WRITTEN_BYTES_MAX)
+            .map_err(|source| RecommendError::Io { path: path.clone(), source })?;
         let sizes: Sizes =
             serde_json::from_slice(&bytes).map_err(|error| model_file::bad(&path, error.to_string()))?;
         for (name, size) in [

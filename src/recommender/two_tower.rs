@@ -360,6 +360,10 @@ impl Recommender for Fitted {
         self.towers.folds_in()
     }
 
+    fn answers_alike(&self) -> bool {
+        true
+    }
+
     fn save(&self, dir: &Path) -> Result<(), RecommendError> {
         model_file::write_header(dir, NAME, &self.params)?;
         self.towers.save(dir)

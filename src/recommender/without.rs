@@ -83,6 +83,10 @@ impl Recommender for Without {
         self.inner.adapts_in_session()
     }
 
+    fn answers_alike(&self) -> bool {
+        self.inner.answers_alike()
+    }
+
     fn save(&self, dir: &Path) -> Result<(), RecommendError> {
         self.inner.save(dir)
     }

@@ -72,6 +72,11 @@ impl Inner {
         self.adapts
     }
 
+    /// Whether its lists do not depend on luck.
+    pub fn answers_alike(&self) -> bool {
+        self.model.answers_alike()
+    }
+
     /// Its lists, long enough to work on, one a request.
     pub fn recommend(&self, requests: &[Request<'_>]) -> Result<Vec<Ranked>, RecommendError> {
         let lists = self.model.recommend(&self.widened(requests))?;
@@ -118,7 +123,8 @@ impl Inner {
 /// What is made of each list of the arm inside, by itself.
 pub trait Rerank: Send + Sync {
     /// The answer to a request that asks for something, from the list of the arm inside: at least
-    /// [`Inner::n_candidates`] items long, or all that there are. At most `request.n` items, all from the list.
+    /// [`Inner::n_candidates`] items long, or all that there are. At most `request.n` items, all from the list,
+    /// whatever the request's luck.
     fn rerank(&self, request: &Request<'_>, list: Ranked) -> Ranked;
 
     /// Writes `model.json` and whatever else it needs into the folder of the whole.
@@ -160,6 +166,10 @@ impl Recommender for Reranked {
 
     fn adapts_in_session(&self) -> bool {
         self.inner.adapts()
+    }
+
+    fn answers_alike(&self) -> bool {
+        self.inner.answers_alike()
     }
 
     fn save(&self, dir: &Path) -> Result<(), RecommendError> {

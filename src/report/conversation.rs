@@ -9,7 +9,7 @@ use super::visible::visible;
 use crate::event::story::{About, Story};
 use crate::event::{ExitReason, Page, Slot};
 use crate::id::ItemId;
-use crate::metric::{AgentRecord, Catalogue, Population};
+use crate::metric::{Agent, Catalogue, Population};
 
 /// What a tier 1..=3 is called.
 const TIERS: [&str; 3] = ["low", "middle", "high"];
@@ -85,10 +85,10 @@ impl Conversation {
     /// Puts a story into words. Items and agents that are not in the tables go by their numbers.
     pub fn of(story: &Story, catalogue: &Catalogue, population: &Population) -> Self {
         let session = &story.session;
-        let agent = population.agents.get(session.agent.idx());
+        let agent = population.get(session.agent);
         let (n_pages, n_watched) = (session.pages.len(), session.n_watched());
         Conversation {
-            user: visible(agent.map_or("?", |agent| &agent.raw_id)),
+            user: visible(&agent.map_or("?".into(), |agent| agent.raw_id())),
             who: agent.map(|agent| who(agent, catalogue)).unwrap_or_default(),
             pages: session.pages.iter().map(|page| told(story, page, catalogue)).collect(),
             aside: lines(story, |page| session.pages.iter().all(|shown| shown.number != page)),
@@ -105,27 +105,27 @@ impl Conversation {
 }
 
 /// Who an agent is, in a line.
-fn who(agent: &AgentRecord, catalogue: &Catalogue) -> String {
+fn who(agent: Agent<'_>, catalogue: &Catalogue) -> String {
     let tier = |tier: u8| TIERS.get(usize::from(tier).wrapping_sub(1)).copied().unwrap_or(format::UNKNOWN);
     let mut parts = vec![format!(
         "activity {}, diversity {}, conformity {}",
-        tier(agent.activity),
-        tier(agent.diversity),
-        tier(agent.conformity)
+        tier(agent.activity()),
+        tier(agent.diversity()),
+        tier(agent.conformity())
     )];
-    if agent.persona != agent.raw_id {
-        parts.insert(0, format!("stands for user {}", visible(&agent.persona)));
+    if agent.is_copy() {
+        parts.insert(0, format!("stands for user {}", visible(&agent.person.raw_id)));
     }
     parts.push(format!(
         "history of {}, of it {}",
-        format::count(u64::from(agent.n_train) + u64::from(agent.n_held_out)),
-        match agent.n_held_out {
+        format::count(u64::from(agent.person.n_train) + u64::from(agent.person.n_held_out)),
+        match agent.person.n_held_out {
             0 => "none held out".to_owned(),
             n => format!("{} held out", format::count(u64::from(n))),
         }
     ));
     let mut favourites: Vec<(&str, f32)> =
-        catalogue.genres.iter().map(String::as_str).zip(agent.genre_shares.iter().copied()).collect();
+        catalogue.genres.iter().map(String::as_str).zip(agent.person.genre_shares.iter().copied()).collect();
     favourites.retain(|(_, share)| *share > 0.0);
     favourites.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
     let favourites = favourites.iter().take(N_FAVOURITES_MAX);

@@ -182,9 +182,11 @@ impl RoundFigures {
     }
 
     fn observe_tiers(&mut self, session: &Session, population: &Population) {
-        let Some(agent) = population.agents.get(session.agent.idx()) else { return };
+        let Some(agent) = population.get(session.agent) else { return };
         let (n_watched, n_shown) = (session.n_watched() as f64, session.n_shown() as f64);
-        for (tiers, tier) in self.tiers.iter_mut().zip([agent.activity, agent.diversity, agent.conformity]) {
+        for (tiers, tier) in
+            self.tiers.iter_mut().zip([agent.activity(), agent.diversity(), agent.conformity()])
+        {
             let Some(figures) = usize::from(tier).checked_sub(1).and_then(|t| tiers.get_mut(t)) else {
                 continue;
             };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Manifest {
-    /// Version of the layout of the run folder; events of format 1 had no `propensity`.
+    /// Version of the layout of the run folder; events of format 1 had no `propensity`, folders of format 2 no `people.csv`.
     pub format: u32,
     /// Version of Windtunnel.
     pub version: String,
@@ -81,7 +81,7 @@ pub struct DatasetInfo {
     pub split: String,
     /// What reading it met: rows skipped, duplicates, and the like, a line each.
     pub load_report: Vec<String>,
-    /// Genre names in dense order, the order of `genre_shares` in `agents.csv`.
+    /// Genre names in dense order, the order of `genre_shares` in `people.csv`.
     pub genres: Vec<String>,
 }
 
@@ -186,6 +186,27 @@ pub struct LlmUsage {
     pub latency_p99_ms: Option<u32>,
 }
 
+impl LlmUsage {
+    /// Adds what another process asked; percentiles of two cannot be told from the percentiles of each.
+    pub fn add(&mut self, other: &LlmUsage) {
+        self.n_calls += other.n_calls;
+        self.n_replayed += other.n_replayed;
+        self.n_retries += other.n_retries;
+        self.n_repairs += other.n_repairs;
+        self.n_failures += other.n_failures;
+        self.n_unknown_slots += other.n_unknown_slots;
+        self.n_repeated_slots += other.n_repeated_slots;
+        self.n_unnamed_slots += other.n_unnamed_slots;
+        self.prompt_tokens += other.prompt_tokens;
+        self.cached_tokens += other.cached_tokens;
+        self.completion_tokens += other.completion_tokens;
+        self.cost_usd += other.cost_usd;
+        self.replayed_tokens += other.replayed_tokens;
+        self.replayed_usd += other.replayed_usd;
+        (self.latency_p50_ms, self.latency_p90_ms, self.latency_p99_ms) = (None, None, None);
+    }
+}
+
 fn is_zero(n: &u64) -> bool {
     *n == 0
 }
@@ -193,7 +214,7 @@ fn is_zero(n: &u64) -> bool {
 impl Default for Manifest {
     fn default() -> Self {
         Manifest {
-            format: 2,
+            format: 3,
             version: String::new(),
             git_revision: None,
             title: String::new(),

@@ -43,6 +43,7 @@ mod tests;
 use crate::event::EventError;
 use crate::event::read::{DenseIds, for_each_session};
 use crate::files;
+use crate::intake;
 use crate::metric::subjects::{self, SubjectsError};
 use crate::metric::tables::{ComparisonRow, MetricsRow};
 use crate::metric::truth::{OrderRow, TruthRow};
@@ -83,24 +84,21 @@ pub struct Report {
 pub(crate) struct Subjects {
     /// `items.csv`.
     pub catalogue: Catalogue,
-    /// `agents.csv`.
+    /// `people.csv` and `agents.csv`.
     pub population: Population,
     /// The numbers of both in the event files.
     pub ids: DenseIds,
 }
 
 impl Subjects {
-    /// Reads both tables of a run folder.
+    /// Reads the tables of a run folder.
     pub fn read(run_dir: &Path, manifest: &Manifest) -> Result<Self, SubjectsError> {
         let data = &manifest.dataset;
         let n_train_users = u32::try_from(data.n_train_users).unwrap_or(u32::MAX);
         let catalogue =
             subjects::read_catalogue(&run_dir.join("items.csv"), data.genres.clone(), n_train_users)?;
-        let population = subjects::read_population(&run_dir.join("agents.csv"))?;
-        let ids = DenseIds::new(
-            population.agents.iter().map(|agent| agent.raw_id.as_str()),
-            catalogue.items.iter().map(|item| item.raw_id.as_str()),
-        );
+        let population = subjects::read_population(run_dir)?;
+        let ids = population.ids(catalogue.items.iter().map(|item| item.raw_id.as_str()));
         Ok(Subjects { catalogue, population, ids })
     }
 }
@@ -335,8 +333,18 @@ impl Rendered {
     }
 }
 
+/// What the names of arms, studies, tables and charts are made of.
+const NAME_EXPECTED: &str = "1 to 64 letters, digits, `_`, `-` or `.`, not starting with `.`";
+
+/// Whether a name can be part of a file's: nothing that a run folder says leads out of it.
+fn names_a_file(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    !name.is_empty() && name.len() <= 64 && !name.starts_with('.') && name.chars().all(fits)
+}
+
 fn read_text(path: &Path) -> Result<String, ReportError> {
-    std::fs::read_to_string(path).map_err(|source| ReportError::Io { path: path.to_owned(), source })
+    intake::text(path, intake::MADE_BYTES_MAX)
+        .map_err(|source| ReportError::Io { path: path.to_owned(), source })
 }
 
 fn read_rows<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, ReportError> {
@@ -353,6 +361,10 @@ fn read_rows_of_some<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<
 /// The event files of an arm, in the order of their names.
 pub(crate) fn event_files(run_dir: &Path, arm: &str) -> Result<Vec<PathBuf>, ReportError> {
     let dir = run_dir.join("events").join(format!("arm={arm}"));
+    if !names_a_file(arm) {
+        let problem = format!("{arm:?} is no name of an arm, expected {NAME_EXPECTED}");
+        return Err(ReportError::Incomplete { path: run_dir.join("manifest.json"), problem });
+    }
     let failed = |source| ReportError::Io { path: dir.clone(), source };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(&dir).map_err(failed)? {

@@ -10,7 +10,7 @@ use super::manifest::{ArmInfo, FitInfo, Manifest, Timing};
 use crate::event::{ExitReason, Page, Session, Slot};
 use crate::id::{AgentId, GenreId, ItemId};
 use crate::metric::tables::{ComparisonRow, MetricsRow};
-use crate::metric::{AgentRecord, Catalogue, CatalogueItem, Population};
+use crate::metric::{Catalogue, CatalogueItem, PersonRecord, Population};
 use crate::recommender::CurvePoint;
 
 /// What the sessions of a sample are like.
@@ -289,15 +289,8 @@ fn catalogue() -> Catalogue {
 
 fn population(n_agents: usize) -> Population {
     let tier = |agent: usize, by: usize| 1 + ((agent / by) % 3) as u8;
-    let agents = (0..n_agents).map(|agent| AgentRecord {
-        raw_id: agent.to_string(),
-        persona: agent.to_string(),
-        activity: tier(agent, 1),
-        diversity: tier(agent, 3),
-        conformity: tier(agent, 9),
-        ..AgentRecord::default()
-    });
-    Population { agents: agents.collect() }
+    let person = |k: usize| PersonRecord { raw_id: k.to_string(), ..PersonRecord::default() };
+    Population::new((0..n_agents).map(|k| (person(k), [tier(k, 1), tier(k, 3), tier(k, 9)])).collect())
 }
 
 fn manifest(arms: &[(&str, f64)], n_agents: u64, n_rounds: u32) -> Manifest {

@@ -119,7 +119,7 @@ pub fn find(run_dir: &Path, wanted: Wanted<'_>) -> Result<Found, ShowError> {
 }
 
 fn no_such_user(run_dir: &Path, user: &str, subjects: &Subjects) -> ShowError {
-    let users: Vec<String> = subjects.population.agents.iter().map(|agent| agent.raw_id.clone()).collect();
+    let users: Vec<String> = subjects.population.iter().map(|agent| agent.raw_id().into_owned()).collect();
     let named: Vec<String> = users.iter().take(N_EXAMPLES).map(|user| format!("{user:?}")).collect();
     let expected = match users.len() {
         0 => "the run has no users".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::page::{Columns, rows};
 use super::plot::{DataTable, study};
-use super::{Report, ReportError, format};
+use super::{NAME_EXPECTED, Report, ReportError, format, names_a_file};
 use crate::study::{Cell, FOLDER, StudyTable, Told};
 use minijinja::{Value, context};
 use std::collections::BTreeSet;
@@ -13,15 +13,30 @@ const N_ROWS_MAX: usize = 60;
 
 /// Reads what the studies of a run told, in the order of the scenario.
 pub fn read(run_dir: &Path, names: &[String]) -> Result<Vec<Told>, ReportError> {
-    let read_one = |name: &String| {
-        let path = run_dir.join(FOLDER).join(format!("{name}.json"));
-        let text = super::read_text(&path)?;
-        serde_json::from_str(&text).map_err(|error| ReportError::Incomplete {
-            path,
-            problem: format!("is not what a study told: {error}"),
-        })
+    names.iter().map(|name| read_one(run_dir, name)).collect()
+}
+
+fn read_one(run_dir: &Path, name: &str) -> Result<Told, ReportError> {
+    let odd = |path, name: &str| {
+        let problem = format!("{name:?} cannot be part of a file's name, expected {NAME_EXPECTED}");
+        ReportError::Incomplete { path, problem }
     };
-    names.iter().map(read_one).collect()
+    if !names_a_file(name) {
+        return Err(odd(run_dir.join("manifest.json"), name));
+    }
+    let path = run_dir.join(FOLDER).join(format!("{name}.json"));
+    let text = super::read_text(&path)?;
+    let told: Told = serde_json::from_str(&text).map_err(|error| ReportError::Incomplete {
+        path: path.clone(),
+        problem: format!("is not what a study told: {error}"),
+    })?;
+    let charts = told.charts.iter().map(|chart| &chart.name);
+    let mut named = charts.chain(told.tables.iter().map(|table| &table.name)).chain([&told.name]);
+    if let Some(name) = named.find(|name| !names_a_file(name)) {
+        return Err(odd(path, name));
+    }
+    drop(named);
+    Ok(told)
 }
 
 /// The sections, as the page takes them; the plots' files and letters are added to those given.

@@ -10,6 +10,7 @@ use crate::event::Session;
 use crate::event::read::for_each_story;
 use crate::id::AgentId;
 use minijinja::{Value, context};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// Interviews of an arm.
@@ -123,8 +124,9 @@ pub(super) fn read(
     let mut voices = Vec::new();
     for (arm, name) in arms.iter().enumerate() {
         let Some((round, chosen)) = chooser.chosen(arm) else { continue };
-        let raw = |agent: &AgentId| subjects.population.agents.get(agent.idx()).map(|a| a.raw_id.as_str());
-        let users: Vec<&str> = chosen.iter().filter_map(raw).collect();
+        let raw = |agent: &AgentId| subjects.population.get(*agent).map(|agent| agent.raw_id());
+        let users: Vec<Cow<'_, str>> = chosen.iter().filter_map(raw).collect();
+        let users: Vec<&str> = users.iter().map(AsRef::as_ref).collect();
         if users.is_empty() {
             continue;
         }

@@ -27,6 +27,9 @@ use toml::{Table, Value};
 /// Arms a scenario may have.
 const MAX_ARMS: usize = 64;
 
+/// Unknown keys after which the others are not looked at.
+const MAX_UNKNOWN: usize = 100;
+
 /// Checks a whole scenario.
 pub fn check(table: &Table) -> Result<Scenario, Vec<Complaint>> {
     // Whatever else seems wrong with a file of another version may be right in it.
@@ -105,6 +108,9 @@ fn top_level(table: &Table, sink: &mut Sink) -> ScenarioFile {
     let expected = params::keys::<ScenarioFile>();
     let mut scalars = Table::new();
     for (key, value) in table {
+        if sink.complaints.len() >= MAX_UNKNOWN {
+            break;
+        }
         if !expected.contains(key) {
             sink.complaints.push(Complaint::UnknownKey {
                 path: key.clone(),
@@ -202,6 +208,7 @@ impl Sink {
 
     fn world(&mut self, world: &WorldSection) {
         self.range("world.cohort_size", world.cohort_size, 1, 1 << 24);
+        self.range("world.agents_per_part", world.agents_per_part, 1, 1 << 24);
     }
 
     fn evaluation(&mut self, evaluation: &EvaluationSection) {
@@ -332,7 +339,7 @@ impl Sink {
         if arms.len() > MAX_ARMS {
             self.complaints.push(Complaint::out_of_range("arms", arms.len(), format!("1..={MAX_ARMS} arms")));
         }
-        arms.iter().filter_map(|(name, arm)| self.arm(name, arm)).collect()
+        arms.iter().take(MAX_ARMS).filter_map(|(name, arm)| self.arm(name, arm)).collect()
     }
 
     /// From the second round on arms are refitted; one that was fitted elsewhere cannot be.

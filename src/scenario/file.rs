@@ -206,13 +206,15 @@ pub enum MemorySwitch {
 pub struct WorldSection {
     /// Agents in memory at once; changes speed and memory, never results.
     pub cohort_size: u32,
+    /// Agents whose events of one round stand in one file of the log: what a killed run that is resumed does again at most.
+    pub agents_per_part: u32,
     /// What a recommender's failure to answer does.
     pub on_error: OnError,
 }
 
 impl Default for WorldSection {
     fn default() -> Self {
-        WorldSection { cohort_size: 65_536, on_error: OnError::default() }
+        WorldSection { cohort_size: 65_536, agents_per_part: 65_536, on_error: OnError::default() }
     }
 }
 

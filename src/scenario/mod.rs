@@ -16,9 +16,11 @@ use crate::agent::behavior::BehaviorPlan;
 use crate::agent::cue::Cue;
 use crate::dataset::Source;
 use crate::encoder::library::EncoderSpec;
+use crate::intake;
 use crate::llm::plan::LlmPlan;
 use crate::recommender::without::ColdRule;
 use crate::recommender::{RecommenderKind, Trainer};
+use crate::report::visible::{clipped, visible};
 use crate::study::{Study, StudyKind};
 pub use file::ScenarioFile;
 use params::Complaint;
@@ -128,6 +130,9 @@ pub enum ScenarioError {
     },
 }
 
+/// Complaints that are told of one file.
+const COMPLAINTS_TOLD_MAX: usize = 50;
+
 /// Renders complaints one a line, each with its file.
 struct Listed<'a>(&'a Path, &'a [Complaint]);
 
@@ -135,7 +140,10 @@ impl std::fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (k, complaint) in self.1.iter().enumerate() {
             let newline = if k == 0 { "" } else { "\n" };
-            write!(f, "{newline}{}: {complaint}", self.0.display())?;
+            if k == COMPLAINTS_TOLD_MAX {
+                return write!(f, "{newline}{}: and {} more", self.0.display(), self.1.len() - k);
+            }
+            write!(f, "{newline}{}: {}", self.0.display(), clipped(&visible(&complaint.to_string()), 2000))?;
         }
         Ok(())
     }
@@ -158,11 +166,7 @@ impl Scenario {
 /// The text of a scenario or calibration file.
 pub fn read_text(path: &Path) -> Result<String, ScenarioError> {
     let io = |source| ScenarioError::Io { path: path.to_owned(), source };
-    let bytes = std::fs::read(path).map_err(io)?;
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        io(std::io::Error::other(format!("byte {at} is not UTF-8")))
-    })
+    intake::text(path, intake::WRITTEN_BYTES_MAX).map_err(io)
 }
 
 /// The table of such a text, with overrides applied and references expanded; `path` only names it in errors.

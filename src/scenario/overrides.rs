@@ -4,6 +4,9 @@
 use super::ScenarioError;
 use toml::{Table, Value};
 
+/// Keys within each other at most; no scenario has more than half as many.
+const DEPTH_MAX: usize = 16;
+
 /// Applies one override. The value is read as TOML; what is not TOML is taken as a string.
 pub fn apply(table: &mut Table, text: &str) -> Result<(), ScenarioError> {
     let wrong =
@@ -13,6 +16,12 @@ pub fn apply(table: &mut Table, text: &str) -> Result<(), ScenarioError> {
     let Some((last, parents)) = keys.split_last() else {
         return Err(wrong("expected dotted.key=value"));
     };
+    if keys.len() > DEPTH_MAX {
+        return Err(ScenarioError::Override {
+            text: format!("{}…", path.chars().take(60).collect::<String>()),
+            problem: format!("{} keys within each other, expected at most {DEPTH_MAX}", keys.len()),
+        });
+    }
     if keys.iter().any(|key| key.is_empty()) {
         return Err(wrong("a key between dots is empty"));
     }

@@ -3,6 +3,7 @@
 //!
 //! Must not know which plug-ins exist.
 
+use crate::report::visible::clipped;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -11,7 +12,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Complaint {
     /// A key that nothing reads.
-    #[error("unknown key `{path}`{}; expected one of: {}", Nearest(.nearest), .expected.join(", "))]
+    #[error("unknown key `{}`{}; expected one of: {}", clipped(.path, KEY_CHARS_MAX), Nearest(.nearest), .expected.join(", "))]
     UnknownKey {
         /// Dotted path of the key.
         path: String,
@@ -98,10 +99,19 @@ impl Complaint {
 pub fn nearest(name: &str, candidates: &[String]) -> Option<String> {
     candidates
         .iter()
+        .filter(|candidate| name.len().abs_diff(candidate.len()) <= typo_max(name, candidate))
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (name.len().max(candidate.len()) / 3).max(1))
+        .filter(|(distance, candidate)| *distance <= typo_max(name, candidate))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate.clone())
+}
+
+/// How many letters may differ between a typo and what was meant. A longer name than any that is meant is no typo.
+fn typo_max(name: &str, candidate: &str) -> usize {
+    match name.len() {
+        0..=200 => (name.len().max(candidate.len()) / 3).max(1),
+        _ => 0,
+    }
 }
 
 /// Reads the table found at the dotted path `at` as the parameters `T`.
@@ -143,9 +153,11 @@ pub fn shipped_or_file(at: &str, name: &str, shipped: &[(&str, &str)]) -> Result
     let found = shipped.iter().find(|(known, _)| *known == name).map(|(_, text)| (*text).to_owned());
     let text = match found {
         Some(text) => text,
-        None if name.ends_with(".toml") => std::fs::read_to_string(name).map_err(|error| {
-            Complaint::out_of_range(at, format!("{name:?}"), format!("a readable file ({error})"))
-        })?,
+        None if name.ends_with(".toml") => {
+            crate::intake::text(name.as_ref(), crate::intake::WRITTEN_BYTES_MAX).map_err(|error| {
+                Complaint::out_of_range(at, format!("{name:?}"), format!("a readable file ({error})"))
+            })?
+        }
         None => return Err(Complaint::unknown_name(at, name, shipped.iter().map(|(known, _)| *known))),
     };
     text.parse().map_err(|error: toml::de::Error| Complaint::WrongType {
@@ -154,9 +166,21 @@ pub fn shipped_or_file(at: &str, name: &str, shipped: &[(&str, &str)]) -> Result
     })
 }
 
+/// Keys within each other that the parser of TOML follows.
+const KEYS_DEEP_MAX: usize = 79;
+
+/// Characters of a key that a complaint repeats.
+const KEY_CHARS_MAX: usize = 100;
+
 /// What is wrong with a TOML text, in one line: `line:column: problem`.
 pub fn toml_problem(text: &str, error: &toml::de::Error) -> String {
     let problem = error.message().trim().replace('\n', "; ");
+    if problem == "recursion limit" {
+        // Of all its errors this is the one whose place the parser does not tell.
+        let line =
+            text.lines().position(|line| line.matches('.').count() > KEYS_DEEP_MAX).map_or(1, |at| at + 1);
+        return format!("{line}:1: a key within more than {KEYS_DEEP_MAX} others, too deep to follow");
+    }
     match error.span() {
         Some(span) => {
             let before = text.get(..span.start).unwrap_or(text);

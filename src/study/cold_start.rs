@@ -88,9 +88,9 @@ impl News {
     fn of(evidence: &Evidence<'_>) -> Result<Self, StudyError> {
         let kind = evidence.scenario.split.kind;
         let (of_people, of_items) = (kind != SplitKind::ColdItems, kind != SplitKind::ColdUsers);
-        let agents = evidence.population.agents.iter();
+        let agents = evidence.population.iter();
         let news = News {
-            people: agents.map(|agent| of_people && agent.n_train == 0).collect(),
+            people: agents.map(|agent| of_people && agent.person.n_train == 0).collect(),
             items: evidence.catalogue.items.iter().map(|item| of_items && item.n_train == 0).collect(),
         };
         if news.n_people() == 0 && news.n_items() == 0 {

@@ -13,9 +13,8 @@ use super::rounds::told;
 use super::{Axis, Chart, ChartData, Evidence, IntervalRow, Study, StudyError, StudyKind, StudyTable, Told};
 use crate::dataset::popularity;
 use crate::id::AgentId;
-use crate::metric::analyse::clusters;
 use crate::metric::calibration::divergence;
-use crate::metric::{AgentRecord, Sample};
+use crate::metric::{Agent, Sample};
 use crate::report::format;
 use crate::scenario::params::{self, Complaint};
 use crate::stats::multiple::adjust;
@@ -44,11 +43,11 @@ pub enum Trait {
 }
 
 impl Trait {
-    fn tier(self, agent: &AgentRecord) -> u8 {
+    fn tier(self, agent: Agent<'_>) -> u8 {
         match self {
-            Trait::Activity => agent.activity,
-            Trait::Diversity => agent.diversity,
-            Trait::Conformity => agent.conformity,
+            Trait::Activity => agent.activity(),
+            Trait::Diversity => agent.diversity(),
+            Trait::Conformity => agent.conformity(),
         }
     }
 
@@ -193,11 +192,10 @@ struct Groups {
 
 impl Groups {
     fn new(evidence: &Evidence<'_>, tiers: Trait) -> Self {
-        let agents = &evidence.population.agents;
-        let of = |is_in: &dyn Fn(&AgentRecord) -> bool| {
+        let of = |is_in: &dyn Fn(Agent<'_>) -> bool| {
             let mut sample = Sample::default();
-            let within = (0..agents.len()).filter(|&agent| is_in(&agents[agent]));
-            within.for_each(|agent| sample.push(AgentId(agent as u32), 0.0));
+            let within = (0..).zip(evidence.population.iter()).filter(|(_, agent)| is_in(*agent));
+            within.for_each(|(agent, _)| sample.push(AgentId(agent), 0.0));
             sample
         };
         let mut groups = vec![("everybody".to_owned(), of(&|_| true))];
@@ -216,15 +214,14 @@ fn samples(evidence: &Evidence<'_>, arm: usize) -> Result<Vec<Option<Sample>>, S
     let groups = popularity::groups(&counts);
     let mut popularity_kl = Sample::default();
     evidence.for_each_session(arm, &mut |session| {
-        let wanted = &evidence.population.agents[session.agent.idx()].popularity_shares;
+        let wanted = &evidence.population.person(session.agent).popularity_shares;
         let shown = popularity::counts(&groups, session.slots().map(|slot| slot.item));
         let total: f64 = shown.iter().sum();
         if session.round == last && total > 0.0 && wanted.iter().any(|&share| share > 0.0) {
             popularity_kl.push(session.agent, divergence(wanted, &shown, total));
         }
     })?;
-    let person = clusters(evidence.population);
-    let popularity_kl = popularity_kl.sorted().clustered(|agent| person[agent.idx()]);
+    let popularity_kl = popularity_kl.sorted().clustered(|agent| evidence.population.witness(agent));
     let name = &evidence.arms[arm].name;
     let of = |quantity: &Quantity| match quantity.metric {
         Some(metric) => evidence.measured(name, last, metric).and_then(|measured| measured.sample.clone()),

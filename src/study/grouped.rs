@@ -4,7 +4,7 @@
 
 use super::contrast::contrast;
 use super::{Axis, Cell, Chart, ChartData, Evidence, Finding, IntervalRow, StudyTable};
-use crate::metric::analyse::{ArmResult, Tables, analyse, clusters};
+use crate::metric::analyse::{ArmResult, Tables, analyse};
 use crate::metric::tables::{ComparisonRow, MetricsRow};
 use crate::metric::{Measure, Measured, Sample};
 use crate::report::format;
@@ -75,9 +75,8 @@ fn name(measure: &Measure, group: &str) -> String {
 impl<'a> Grouped<'a> {
     /// Analyses the parts of every arm of the evidence, in its order.
     pub fn new(evidence: &'a Evidence<'a>, parts: Vec<Vec<Part>>) -> Self {
-        let of_agent = clusters(evidence.population);
         let measured = |part: Part| {
-            let sample = part.sample.sorted().clustered(|agent| of_agent[agent.idx()]);
+            let sample = part.sample.sorted().clustered(|agent| evidence.population.witness(agent));
             Measured { name: name(part.measure, &part.group), ..part.measure.of(sample) }
         };
         let single = |(arm, parts): (&super::ArmEvidence, Vec<Part>)| {
@@ -112,7 +111,7 @@ impl<'a> Grouped<'a> {
     /// together, not paired.
     pub fn gap(&self, arm: &str, measure: &Measure, (group, less): (&str, &str)) -> Option<Told> {
         let (high, low) = (self.sample(arm, measure, group)?, self.sample(arm, measure, less)?);
-        let n_agents = self.evidence.population.agents.len();
+        let n_agents = self.evidence.population.len();
         let mut table = Table::new(n_agents);
         let mut ratio = |sample: &Sample| {
             let agents: Vec<u32> = sample.agents.iter().map(|agent| agent.0).collect();

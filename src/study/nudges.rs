@@ -131,7 +131,7 @@ fn adverts(evidence: &Evidence<'_>) -> Result<Vec<(String, Contrast)>, StudyErro
         // By person: (watched, shown) of the advertised and of the others.
         let mut by_person: std::collections::BTreeMap<&str, [(f64, f64); 2]> = Default::default();
         evidence.for_each_session(at, &mut |session| {
-            let person = evidence.population.agents[session.agent.idx()].persona.as_str();
+            let person = evidence.population.person(session.agent).raw_id.as_str();
             let sums = by_person.entry(person).or_default();
             for slot in session.slots() {
                 let sums = &mut sums[usize::from(slot.advertised == Some(true))];

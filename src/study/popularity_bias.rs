@@ -15,8 +15,6 @@
 use super::grouped::{Grouped, Part};
 use super::{Evidence, Finding, Study, StudyError, StudyKind, StudyTable, Told};
 use crate::event::Session;
-use crate::id::AgentId;
-use crate::metric::analyse::clusters;
 use crate::metric::exposure::Exposures;
 use crate::metric::groups::{Group, Groups};
 use crate::metric::{Measure, Population, Sample};
@@ -84,19 +82,18 @@ impl StudyKind for PopularityBias {
 
 /// The group of every agent, by its place in [`GROUPS`]; `None` where the person has no profile.
 fn group_of(population: &Population) -> Vec<Option<usize>> {
-    let first = clusters(population);
-    let is_person = |agent: &usize| first[*agent].idx() == *agent && population.agents[*agent].n_train > 0;
-    let mut persons: Vec<usize> = (0..population.agents.len()).filter(is_person).collect();
-    let share = |agent: usize| population.agents[agent].head_share();
+    let people = population.people();
+    let mut persons: Vec<usize> = (0..people.len()).filter(|&person| people[person].n_train > 0).collect();
+    let share = |person: usize| people[person].head_share();
     // Of equal shares, whoever comes first in the population comes first.
     persons.sort_by(|&a, &b| share(a).total_cmp(&share(b)).then(a.cmp(&b)));
     let n_edge = persons.len() / EDGE_ONE_IN;
-    let mut groups = vec![None; population.agents.len()];
+    let mut groups = vec![None; people.len()];
     for (rank, &person) in persons.iter().enumerate() {
         let is_high = rank >= persons.len() - n_edge;
         groups[person] = Some(if rank < n_edge { 0 } else { 1 + usize::from(is_high) });
     }
-    (0..groups.len()).map(|agent| groups[first[agent].idx()]).collect()
+    population.records().iter().map(|agent| groups[agent.person as usize]).collect()
 }
 
 /// What is gathered of one group.
@@ -112,7 +109,7 @@ struct Accumulator {
 impl Accumulator {
     fn observe(&mut self, session: &Session, evidence: &Evidence<'_>, groups: &Groups) {
         let (agent, items) = (session.agent, &evidence.catalogue.items);
-        let profile = f64::from(evidence.population.agents[agent.idx()].mean_popularity);
+        let profile = f64::from(evidence.population.person(agent).mean_popularity);
         let mean = |only_watched: bool| {
             let slots = session.slots().filter(|slot| slot.watched || !only_watched);
             let (n, sum) = slots.fold((0.0, 0.0), |(n, sum), slot| {
@@ -130,12 +127,12 @@ impl Accumulator {
         if let Some(satisfaction) = session.satisfaction {
             self.satisfaction.push(agent, f64::from(satisfaction));
         }
-        self.exposures.observe(session, items.len());
+        self.exposures.observe(evidence.population.witness(agent), session, items.len());
     }
 
-    fn parts(self, group: &str) -> Vec<Part> {
+    fn parts(mut self, group: &str) -> Vec<Part> {
         let part = |(measure, sample)| Part { group: group.to_owned(), measure, sample };
-        let gini = self.exposures.gini();
+        let gini = self.exposures.gini().finish();
         [
             (&LIFT, self.lift),
             (&WATCHED_LIFT, self.watched_lift),
@@ -304,14 +301,14 @@ impl Found<'_> {
              Popularity is training interactions an item.",
             &[("group", "text"), ("people", ""), ("head_share", "share"), ("profile_popularity", "")],
         );
-        let first = clusters(self.evidence.population);
         for (place, group) in GROUPS.iter().enumerate() {
-            let agents = self.evidence.population.agents.iter().enumerate();
-            let members: Vec<_> = agents
-                .filter(|(at, _)| self.of_agent[*at] == Some(place) && first[*at] == AgentId(*at as u32))
-                .map(|(_, agent)| agent)
+            let people = self.evidence.population.people().iter().enumerate();
+            // The first agents are the people themselves, in their order.
+            let members: Vec<_> = people
+                .filter(|(at, _)| self.of_agent[*at] == Some(place))
+                .map(|(_, person)| person)
                 .collect();
-            let mean = |of: fn(&crate::metric::AgentRecord) -> f32| {
+            let mean = |of: fn(&crate::metric::PersonRecord) -> f32| {
                 members.iter().map(|agent| f64::from(of(agent))).sum::<f64>() / members.len() as f64
             };
             let (head, popularity) = (mean(|agent| agent.head_share()), mean(|agent| agent.mean_popularity));
@@ -335,23 +332,22 @@ fn spoken(measure: &Measure) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::AgentRecord;
+    use crate::metric::PersonRecord;
 
     #[test]
     fn people_are_grouped_by_the_share_of_the_head_and_copies_follow_their_person() {
-        let agent = |persona: u32, head_share: f32, n_train: u32| AgentRecord {
-            persona: persona.to_string(),
+        let person = |head_share: f32, n_train: u32| PersonRecord {
             popularity_shares: [0.0, head_share, 1.0 - head_share],
             n_train,
-            ..AgentRecord::default()
+            ..PersonRecord::default()
         };
         // Ten people with a profile, one stranger, one copy of the first.
-        let mut agents: Vec<AgentRecord> = (0..10)
-            .map(|k| agent(k, [0.9, 0.1, 0.5, 0.4, 0.6, 1.0, 0.3, 0.5, 0.5, 0.2][k as usize], 3))
-            .collect();
-        agents.push(agent(10, 0.0, 0));
-        agents.push(agent(0, 0.9, 3));
-        let found = group_of(&Population { agents });
+        let shares = [0.9, 0.1, 0.5, 0.4, 0.6, 1.0, 0.3, 0.5, 0.5, 0.2];
+        let mut people: Vec<PersonRecord> = shares.into_iter().map(|share| person(share, 3)).collect();
+        people.push(person(0.0, 0));
+        let mut population = Population::of_people(people);
+        (0..11).chain([0]).for_each(|person| population.push(person, [1; 3]));
+        let found = group_of(&population);
         let of = |group: usize| (0..12).filter(|at| found[*at] == Some(group)).collect::<Vec<usize>>();
         assert_eq!((of(0), of(2)), (vec![1, 9], vec![0, 5, 11]));
         assert_eq!((of(1).len(), found[10]), (6, None));

@@ -13,12 +13,14 @@ pub mod grid;
 mod page;
 mod table;
 
+use crate::experiment::folder::Mode;
 use crate::experiment::{self, RunOptions, scenario_text};
 use crate::files;
 use crate::llm::tape::TapeMode;
 use crate::progress::Progress;
 use crate::report::{ReportError, card};
 use crate::scenario::{Scenario, ScenarioError, read_text};
+use crate::stop::{Stopped, is_stopped};
 use grid::{Cell, GridError, Plan};
 use std::path::{Path, PathBuf};
 use table::Table;
@@ -53,6 +55,9 @@ pub struct SweepOptions<'a> {
 /// Why a sweep did not even begin, or could not be put together.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
+    /// The sweep was asked to stop; cells that are finished stay.
+    #[error("the sweep was stopped")]
+    Stopped(#[from] Stopped),
     /// The grid itself is wrong.
     #[error(transparent)]
     Grid(#[from] GridError),
@@ -87,7 +92,7 @@ pub enum SweepError {
 impl SweepError {
     /// Whether the input, rather than the work, is at fault.
     pub fn is_bad_input(&self) -> bool {
-        !matches!(self, SweepError::Io { .. } | SweepError::Report(_))
+        !matches!(self, SweepError::Io { .. } | SweepError::Report(_) | SweepError::Stopped(_))
     }
 }
 
@@ -115,6 +120,7 @@ pub fn run(options: &SweepOptions<'_>) -> Result<Outcomes, SweepError> {
     let mut outcomes = Outcomes::new();
     for (nth, (cell, scenario)) in cells.iter().zip(&scenarios).enumerate() {
         let phase = format!("cell {} of {}: {}", nth + 1, cells.len(), cell.name);
+        options.progress.go_on()?;
         options.progress.begin(&phase, 0);
         options.progress.end();
         outcomes.push((cell.name.clone(), run_cell(options, cell, scenario)?));
@@ -208,15 +214,20 @@ fn run_cell(options: &SweepOptions<'_>, cell: &Cell, scenario: &Scenario) -> Res
     }
     let checkpoints = options.checkpoints.map(|dir| dir.join(&cell.name));
     let run = RunOptions {
+        models: None,
+        shard: None,
         out: &out,
         base_dir: options.base_dir,
         // What stands there is half a run of this sweep, or was allowed to go.
-        force: true,
+        mode: Mode::Force,
         checkpoints: checkpoints.as_deref(),
         tape: options.tape,
         progress: options.progress,
     };
     let Err(error) = experiment::run(scenario, &run) else { return Ok(Done::Run) };
+    if let (true, Err(stopped)) = (is_stopped(&error), options.progress.go_on()) {
+        return Err(stopped.into());
+    }
     Ok(Done::Failed(chain(&error)))
 }
 

@@ -5,7 +5,6 @@
 use super::bounds::ValidationParams;
 use super::check::{Bound, Check, Floor, Group};
 use crate::event::Session;
-use crate::id::AgentId;
 use crate::metric::analyse::{ArmResult, analyse};
 use crate::metric::tables::MetricsRow;
 use crate::metric::{self, Measured, Setting};
@@ -29,22 +28,11 @@ pub const N_CUTS: usize = 200;
 pub fn headline(repetitions: &[Vec<Session>], setting: Setting<'_>) -> Vec<Measured> {
     let kind = metric::ALL.iter().find(|kind| kind.name() == "sessions").expect("a metric of sessions");
     let mut metric = kind.start();
-    let n_agents = setting.population.agents.len().max(1) as u32;
-    for (nth, sessions) in (0u32..).zip(repetitions) {
-        for session in sessions {
-            if nth == 0 {
-                metric.observe(session, setting);
-                continue;
-            }
-            // Under a number of its own, so that it counts beside the person's other sessions.
-            let agent = AgentId(session.agent.0 + nth * n_agents);
-            metric.observe(&Session { agent, ..session.clone() }, setting);
-        }
-    }
+    // What one person tells in several sessions is added up.
+    repetitions.iter().flatten().for_each(|session| metric.observe(session, setting));
     let mut measured = metric.finish(setting);
     measured.retain(|measured| HEADLINE.contains(&measured.name.as_str()));
     for measured in &mut measured {
-        measured.sample = measured.sample.take().map(|s| s.clustered(|agent| AgentId(agent.0 % n_agents)));
         measured.n = measured.sample.as_ref().map_or(0, |sample| sample.len() as u64);
     }
     measured.sort_by_key(|measured| HEADLINE.iter().position(|name| *name == measured.name));
@@ -173,8 +161,9 @@ pub fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::event::{ExitReason, Page, Slot};
+    use crate::id::AgentId;
     use crate::id::ItemId;
-    use crate::metric::{AgentRecord, Catalogue, Population};
+    use crate::metric::{Catalogue, Population};
 
     /// A session of one page of four, of which the first `n_watched` are watched and rated 4.
     fn session(agent: u32, n_watched: usize) -> Session {
@@ -198,7 +187,7 @@ mod tests {
 
     #[test]
     fn repetitions_of_a_person_are_one_witness() {
-        let population = Population { agents: vec![AgentRecord::default(); 5] };
+        let population = Population::strangers(5);
         let catalogue = Catalogue::default();
         let setting = Setting { catalogue: &catalogue, population: &population, items_per_page: 4 };
         let once = [session(1, 1), session(4, 3)];

@@ -32,7 +32,7 @@ use crate::agent::profile::Profile;
 use crate::agent::taste::{Taste, TasteEvidence, TasteSource};
 use crate::event::EventError;
 use crate::event::Session;
-use crate::experiment::folder::RunFolder;
+use crate::experiment::folder::{Mode, RunFolder};
 use crate::experiment::prepare::Prepared;
 use crate::experiment::{RunError, scenario_text};
 use crate::llm::client::Client;
@@ -222,8 +222,8 @@ impl Validation {
     }
 
     /// Writes `validation.csv`, `validation.html` and the resolved `scenario.toml` into a folder, which
-    /// must not hold a run unless `force` allows to replace it.
-    pub fn write(&self, scenario: &Scenario, out: &Path, force: bool) -> Result<(), ValidateError> {
+    /// must not hold a run unless `mode` allows to replace it.
+    pub fn write(&self, scenario: &Scenario, out: &Path, mode: Mode) -> Result<(), ValidateError> {
         let page = page::render(self)?;
         let rows: Vec<CheckRow> = self.checks().iter().map(CheckRow::of).collect();
         let mut table = Vec::new();
@@ -231,7 +231,7 @@ impl Validation {
             path: out.join("validation.csv"),
             source: std::io::Error::other(error),
         })?;
-        let folder = RunFolder::create(out, force)?;
+        let folder = RunFolder::create(out, mode, None)?;
         folder.write("scenario.toml", scenario_text(scenario).as_bytes())?;
         folder.write("validation.csv", &table)?;
         Ok(folder.write("validation.html", page.as_bytes())?)
@@ -267,7 +267,7 @@ pub fn run(scenario: &mut Scenario, options: &ValidateOptions<'_>) -> Result<Val
         options.progress.end();
     }
     if options.gates {
-        let profiles = thinned(&prepared.agents.profiles, scenario.file.validation.n_gate_agents as usize);
+        let profiles = thinned(&prepared.agents.all(), scenario.file.validation.n_gate_agents as usize);
         let stage = Stage { scenario, prepared: &prepared, profiles: &profiles };
         found.gates = gates::run(&stage, options.checkpoints, options.progress)?;
         found.subject.n_gate_agents = profiles.len();

@@ -110,7 +110,7 @@ pub fn check(prepared: &Prepared, n_replicates: u32) -> Option<PeopleCheck> {
         agents: [0.0; N_LEVELS],
         means: Vec::new(),
     };
-    for profile in &prepared.agents.profiles {
+    for profile in &prepared.agents.all() {
         let rated: Vec<_> = prepared.split.test.history_of(profile.user).collect();
         if rated.is_empty() {
             continue;

@@ -79,7 +79,7 @@ fn discriminator(
     let setting = stage.setting();
     let rows = |sessions: &[Session]| -> Rows {
         let of = |session: &Session| {
-            let agent = &setting.population.agents[session.agent.idx()];
+            let agent = setting.population.agent(session.agent);
             features::of(session, agent, setting.catalogue, n_slots)
         };
         sessions.iter().map(of).collect()

@@ -7,7 +7,7 @@ use super::simulate::Stage;
 use crate::agent::halves::{Dealt, Half};
 use crate::agent::profile::Profile;
 use crate::event::Session;
-use crate::event::read::{DenseIds, for_each_session};
+use crate::event::read::for_each_session;
 use crate::event::recorded::{self, Names};
 use crate::experiment::prepare::Prepared;
 use crate::id::{AgentId, ItemId, UserId};
@@ -141,7 +141,7 @@ pub fn pages_alike(
 ) -> Result<f64, ValidateError> {
     let shown = |session: &Session| session.pages.first().map_or(0, |page| page.slots.len());
     let request = |session: &Session| {
-        let profile = prepared.agents.profiles[session.agent.idx()];
+        let profile = prepared.agents.profile(session.agent);
         Request {
             user: profile.user,
             luck: u64::from(profile.agent.0),
@@ -177,15 +177,14 @@ fn run_folder(path: &Path, prepared: &Prepared, arm: &str) -> Result<Reference, 
             return Err(ValidateError::reference(path, problem));
         }
     };
-    let population = subjects::read_population(&path.join("agents.csv"))?;
+    let population = subjects::read_population(path)?;
     let users = &prepared.dataset.users;
     let persons: BTreeMap<AgentId, AgentId> = (0..)
-        .zip(&population.agents)
-        .filter(|(_, agent)| agent.raw_id == agent.persona)
-        .filter_map(|(k, agent)| Some((AgentId(k), AgentId(users.get(&agent.persona)?))))
+        .zip(population.iter())
+        .filter(|(_, agent)| !agent.is_copy())
+        .filter_map(|(k, agent)| Some((AgentId(k), AgentId(users.get(&agent.person.raw_id)?))))
         .collect();
-    let raw: Vec<&str> = population.agents.iter().map(|agent| agent.raw_id.as_str()).collect();
-    let ids = DenseIds::new(raw.iter().copied(), prepared.dataset.items.all().iter().map(String::as_str));
+    let ids = population.ids(prepared.dataset.items.all().iter().map(String::as_str));
     let (mut sessions, mut n_copies) = (Vec::new(), 0usize);
     for file in crate::report::event_files(path, arm)? {
         for_each_session(&file, &ids, |session| match persons.get(&session.agent) {
@@ -208,7 +207,7 @@ fn run_folder(path: &Path, prepared: &Prepared, arm: &str) -> Result<Reference, 
 impl Reference {
     /// The profiles of its people, in the order of its sessions.
     pub fn profiles(&self, prepared: &Prepared) -> Vec<Profile> {
-        self.sessions.iter().map(|session| prepared.agents.profiles[session.agent.idx()]).collect()
+        self.sessions.iter().map(|session| prepared.agents.profile(session.agent)).collect()
     }
 
     /// The same with one half of its people, dealt among themselves.

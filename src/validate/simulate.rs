@@ -68,6 +68,7 @@ impl Stage<'_> {
             .map_err(|source| match source {
                 WorldError::Recommend(source) => ValidateError::recommend(arm, source),
                 WorldError::Behavior(source) => RunError::from(source).into(),
+                WorldError::Stopped(stopped) => RunError::from(stopped).into(),
             })?;
         Ok(sessions)
     }

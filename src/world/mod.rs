@@ -1,28 +1,32 @@
 //! The loop: agents meet a recommender, cohort by cohort, page by page, until all have left.
 //!
-//! A [`Tunnel`] is one arm in one round. Agents live as entities of a `bevy_ecs` world, one
-//! world a cohort, so that memory does not grow with the population. [`schedule`] is one page
-//! tick. Nothing here may know files, metrics or other arms.
+//! A [`Tunnel`] is one arm in one round. Agents live as entities of a `bevy_ecs` world, so few at a time
+//! that memory does not grow with the population: a whole cohort, or where nobody has to wait for anybody a
+//! flock after the other on each thread. [`schedule`] is one page tick. Nothing here may know files, metrics or
+//! other arms.
 
+mod flock;
+mod lists;
 pub mod schedule;
 mod systems;
 
 use crate::agent::behavior::{Behavior, BehaviorError};
 use crate::agent::cue::Cues;
-use crate::agent::memory::{Memory, Mood};
 use crate::agent::profile::Profile;
-use crate::agent::session::{Browsing, SessionState};
 use crate::dataset::Interactions;
 use crate::event::Event;
 use crate::progress::Progress;
 use crate::recommender::{RecommendError, Recommender};
 use crate::rng::Streams;
-use bevy_ecs::entity::Entity;
+use crate::stop::Stopped;
 use bevy_ecs::resource::Resource;
-use bevy_ecs::world::World;
+use flock::Flock;
+use lists::{Lists, Opening};
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How a page is put before the agent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -82,11 +86,48 @@ pub struct Tunnel {
     pub streams: Streams,
     /// Feedback round, from 0.
     pub round: u32,
+    /// What is kept from one cohort to the next; `Backstage::default()` to begin with.
+    pub backstage: Backstage,
+}
+
+/// Agents of a flock: as many as stay in a core's second-level cache with all they carry.
+const AGENTS_PER_FLOCK: usize = 256;
+
+/// Agents whose events are held at once where flocks are simulated.
+const AGENTS_PER_WAVE: usize = 64 * AGENTS_PER_FLOCK;
+
+/// What is kept from one cohort to the next, so that nothing is ranked or allocated twice. It changes no event.
+#[derive(Clone, Default)]
+pub struct Backstage(Arc<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    lists: Lists,
+    flocks: Mutex<Vec<Flock>>,
+    sheets: Mutex<Vec<Vec<Event>>>,
+}
+
+impl fmt::Debug for Backstage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Backstage")
+    }
+}
+
+/// Something kept, or a new one.
+fn taken<T: Default>(kept: &Mutex<Vec<T>>) -> T {
+    kept.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+}
+
+fn put_back<T>(kept: &Mutex<Vec<T>>, thing: T) {
+    kept.lock().unwrap_or_else(PoisonError::into_inner).push(thing);
 }
 
 /// Why a simulation cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
+    /// The work was asked to stop.
+    #[error("the work was stopped")]
+    Stopped(#[from] Stopped),
     /// A recommender failed, and the rules say to stop.
     #[error(transparent)]
     Recommend(#[from] RecommendError),
@@ -95,17 +136,9 @@ pub enum WorldError {
     Behavior(#[from] BehaviorError),
 }
 
-/// The first reason to stop in this tick.
-#[derive(Resource, Default)]
-struct Trouble(Option<WorldError>);
-
-/// How many sessions ended in this tick.
-#[derive(Resource, Default)]
-struct Departed(u64);
-
 impl Tunnel {
-    /// Simulates everybody, `cohort_size` agents at a time, and hands each cohort's events to
-    /// `take`, sorted by agent. The events do not depend on `cohort_size` or the number of threads,
+    /// Simulates everybody, at most `cohort_size` agents at a time, and hands their events to `take`, some whole
+    /// sessions at a time, sorted by agent. The events do not depend on `cohort_size` or the number of threads,
     /// nor on the order in which answers come.
     pub fn simulate<E: From<WorldError>>(
         &self,
@@ -114,52 +147,60 @@ impl Tunnel {
         progress: &dyn Progress,
         mut take: impl FnMut(&[Event]) -> Result<(), E>,
     ) -> Result<(), E> {
+        let kept = &*self.backstage.0;
         for cohort in profiles.chunks(cohort_size) {
-            take(&self.simulate_cohort(cohort, progress)?)?;
+            if self.recommender.adapts_in_session() {
+                self.simulate_together(cohort, None, progress, &mut take)?;
+                continue;
+            }
+            let openings = kept.lists.open(self, cohort)?;
+            if self.behavior.answers_at_once() {
+                let waves = cohort.chunks(AGENTS_PER_WAVE).zip(openings.chunks(AGENTS_PER_WAVE));
+                for (agents, openings) in waves {
+                    self.simulate_in_flocks(agents, openings, progress, &mut take)?;
+                }
+            } else {
+                self.simulate_together(cohort, Some(&openings), progress, &mut take)?;
+            }
         }
         Ok(())
     }
 
-    /// Runs page ticks until every session is over.
-    fn simulate_cohort(&self, cohort: &[Profile], progress: &dyn Progress) -> Result<Vec<Event>, WorldError> {
-        let mut world = World::new();
-        world.insert_resource(self.clone());
-        world.init_resource::<Trouble>();
-        world.init_resource::<Departed>();
-        let entities = self.admit(cohort, &mut world);
-        let mut page_tick = schedule::page_tick();
-        let mut browsing = world.query_filtered::<Entity, bevy_ecs::query::With<Browsing>>();
-        while browsing.iter(&world).next().is_some() {
-            page_tick.run(&mut world);
-            if let Some(error) = world.resource_mut::<Trouble>().0.take() {
-                return Err(error);
-            }
-            let n_departed = std::mem::take(&mut world.resource_mut::<Departed>().0);
-            progress.advance(n_departed, &self.behavior.remark());
-        }
-        Ok(collect_events(&mut world, entities))
+    /// Everybody in one world: for whoever has to be asked, or to be waited for, together.
+    fn simulate_together<E: From<WorldError>>(
+        &self,
+        agents: &[Profile],
+        openings: Option<&[Opening]>,
+        progress: &dyn Progress,
+        take: &mut impl FnMut(&[Event]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut events = Vec::new();
+        Flock::default().run(self, agents, openings, progress, &mut events)?;
+        take(&events)
     }
 
-    /// Spawns one entity an agent.
-    fn admit(&self, cohort: &[Profile], world: &mut World) -> Vec<Entity> {
-        let bundles: Vec<_> = cohort
-            .iter()
-            .map(|&profile| {
-                let memory = Memory::with_capacity(self.rules.memory_entries);
-                (profile, memory, SessionState::new(self.round, Mood::NEUTRAL), Browsing)
-            })
-            .collect();
-        world.spawn_batch(bundles).collect()
-    }
-}
-
-/// Every event of the cohort, agent by agent in the order they were admitted.
-fn collect_events(world: &mut World, entities: Vec<Entity>) -> Vec<Event> {
-    let mut events = Vec::new();
-    for entity in entities {
-        if let Some(mut session) = world.get_mut::<SessionState>(entity) {
-            events.append(&mut session.events);
+    /// A few at a time on each thread.
+    fn simulate_in_flocks<E: From<WorldError>>(
+        &self,
+        agents: &[Profile],
+        openings: &[Opening],
+        progress: &dyn Progress,
+        take: &mut impl FnMut(&[Event]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let kept = &*self.backstage.0;
+        let flocks = agents.par_chunks(AGENTS_PER_FLOCK).zip(openings.par_chunks(AGENTS_PER_FLOCK));
+        let simulated = flocks.map(|(agents, openings)| {
+            let (mut flock, mut events) = (taken(&kept.flocks), taken(&kept.sheets));
+            flock.run(self, agents, Some(openings), progress, &mut events)?;
+            put_back(&kept.flocks, flock);
+            Ok(events)
+        });
+        for events in simulated.collect::<Vec<Result<Vec<Event>, WorldError>>>() {
+            let mut events = events?;
+            take(&events)?;
+            events.clear();
+            put_back(&kept.sheets, events);
         }
+        Ok(())
     }
-    events
 }

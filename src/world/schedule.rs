@@ -4,7 +4,7 @@
 //! a language model stay at their stage, and move on in the tick in which their answer has come,
 //! whatever the others do: nobody waits for the slowest.
 //!
-//! The chain is single-threaded; parallelism is inside the batches (scoring, choosing). Two
+//! The chain is single-threaded; parallelism is inside the systems, or between worlds. Two
 //! systems that touch the same data without an order between them are an error, not a race.
 
 use super::systems;
@@ -23,15 +23,15 @@ pub fn page_tick() -> Schedule {
         (
             systems::arrive,     // answers that were on their way
             systems::turn_page,  // whoever went on is on the next page
-            systems::ask,        // 1. the recommender ranks, once a session or on every page
-            systems::present,    // 2. the page is laid out, slot by slot
-            systems::react,      // 3. the agent aligns, watches and rates
-            systems::remember,   // 4. what happened becomes log, feedback and factual memory
-            systems::reflect,    // 5. enough has happened: satisfaction and fatigue are written down
+            systems::ask, // 1. the recommender ranks, on every page if it adapts (else before the first)
+            systems::present, // 2. the page is laid out, slot by slot
+            systems::react, // 3. the agent aligns, watches and rates
+            systems::remember, // 4. what happened becomes log, feedback and factual memory
+            systems::reflect, // 5. enough has happened: satisfaction and fatigue are written down
             systems::stay_or_go, // 6. next page or exit
-            systems::leave,      // those who exit stop browsing
-            systems::interview,  // and are asked how it was
-            systems::depart,     // whose session is over
+            systems::leave, // those who exit stop browsing
+            systems::interview, // and are asked how it was
+            systems::depart, // whose session is over
         )
             .chain(),
     );

@@ -1,6 +1,5 @@
-//! Datasets from outside: broken files, odd files, arbitrary bytes, and the real ones.
+//! Datasets from outside: broken files, odd files, and the real ones; arbitrary bytes are in `tests/fuzzing/`.
 
-mod arbitrary;
 mod broken;
 mod odd;
 mod real;

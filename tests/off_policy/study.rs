@@ -139,5 +139,5 @@ fn an_arm_that_does_not_explore_is_no_log_to_learn_from() {
     assert!(error.is_bad_input());
     let source = std::error::Error::source(&error).expect("a cause").to_string();
     assert!(source.contains("mf does not say with which probability"), "{source}");
-    assert!(!out.exists(), "refused before anything is simulated");
+    assert!(!out.join("events").exists(), "refused before anything is simulated");
 }

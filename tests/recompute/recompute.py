@@ -3,7 +3,7 @@ where there are true ratings, the means of truth.csv and the taus of truth_order
 
     python tests/recompute/recompute.py RUN_FOLDER [--tolerance 1e-9]
 
-Reads events/arm=*/*.parquet, items.csv, agents.csv and manifest.json with numpy and pyarrow only.
+Reads events/arm=*/*.parquet, items.csv, people.csv, agents.csv and manifest.json with numpy and pyarrow only.
 Every metric is written here from its definition. Exits 0 when all values agree, else 1 with a list
 of disagreements on stderr, 2 when the folder cannot be read.
 """
@@ -34,6 +34,8 @@ class Agent:
     def __init__(self, number, row):
         self.number = number
         self.persona = row["persona"]
+        # What is known of the person it stands for.
+        row = row["person"]
         self.n_held_out = int(row["n_held_out"])
         # The crate keeps these two in single precision.
         self.mean_popularity = float(np.float32(row["mean_popularity"]))
@@ -84,13 +86,16 @@ class World:
     def __init__(self, folder):
         with open(folder / "items.csv", newline="", encoding="utf-8") as file:
             self.items = {row["item"]: Item(row) for row in csv.DictReader(file)}
+        with open(folder / "people.csv", newline="", encoding="utf-8") as file:
+            people = {row["persona"]: row for row in csv.DictReader(file)}
         with open(folder / "agents.csv", newline="", encoding="utf-8") as file:
-            self.agents = {row["user"]: Agent(number, row) for number, row in enumerate(csv.DictReader(file))}
+            rows = [{**row, "person": people[row["persona"]]} for row in csv.DictReader(file)]
+            self.agents = {row["user"]: Agent(number, row) for number, row in enumerate(rows)}
         with open(folder / "manifest.json", encoding="utf-8") as file:
             manifest = json.load(file)
         dataset = manifest.get("dataset", {})
         self.n_train_users = manifest.get("n_train_users", dataset.get("n_train_users"))
-        # The order of agents.csv's genre shares.
+        # The order of people.csv's genre shares.
         self.genres = manifest.get("genres", dataset.get("genres"))
         if self.n_train_users is None or self.genres is None:
             raise KeyError("manifest.json tells no n_train_users or no genres")

@@ -61,11 +61,11 @@ fn a_run_with_servers_that_repeat_keys_leaves_none() {
     assert!(n_bytes > 100_000, "only {n_bytes} bytes were looked at");
 }
 
-/// An answer that ends a run.
-type Ending = fn(&Heard) -> Answer;
+/// What a server does, and how it does it.
+type Ending = (&'static str, fn(&Heard) -> Answer);
 
 /// How a server can end a run, or keep it from beginning, with the key in its mouth.
-fn endings() -> Vec<(&'static str, Ending)> {
+fn endings() -> Vec<Ending> {
     fn unauthorised(heard: &Heard) -> Answer {
         Answer::status(401, &complaint(heard))
     }

@@ -22,10 +22,10 @@ use super::{
     Setting, SlotReaction, Step, Visit,
 };
 use crate::agent::facts::Facts;
-use crate::agent::memory::Mood;
+use crate::agent::memory::{Mood, Recollection};
 use crate::event::Text;
 use crate::id::ItemId;
-use crate::rng::{ChaCha8Rng, Purpose, Streams};
+use crate::rng::{LANES, Purpose, Streams, Uniforms};
 use crate::scenario::params::{self, Complaint};
 use logit::logistic;
 use rand::RngExt;
@@ -34,7 +34,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use view::{Outcome, Person, Prospect, Remembered};
-use watch::Fitting;
+use watch::{Fitting, Room};
 
 /// Visits a rayon task takes at once.
 const VISITS_PER_TASK: usize = 256;
@@ -99,119 +99,130 @@ struct ChoiceModel {
 }
 
 impl ChoiceModel {
-    fn stream(&self, purpose: Purpose, visit: &Visit<'_>) -> ChaCha8Rng {
-        self.streams.stream(purpose, visit.round, u64::from(visit.profile.agent.0), visit.page)
-    }
-
     /// An item of the page as this person sees it, with what stands beside it.
-    fn prospect(&self, visit: &Visit<'_>, slot: usize, item: ItemId) -> Prospect {
-        let plain = Prospect::of(slot, item, visit.profile, visit.memory, visit.page, &self.facts);
+    fn prospect(
+        &self,
+        visit: &Visit<'_>,
+        slot: usize,
+        item: ItemId,
+        recollection: &mut Recollection,
+    ) -> Prospect {
+        let plain = Prospect::after(slot, item, visit.profile, recollection, &self.facts);
         let is_advertised = visit.advertised.get(slot).copied().unwrap_or(false);
         self.parameters.cues.shown(plain, visit.cues, is_advertised)
     }
 
     /// Steps 1 to 3 for one visit. Every slot draws its own luck of fitting and of rating whether it
     /// needs it or not, so that these do not depend on what happened above it.
-    fn react_to(&self, visit: &Visit<'_>) -> Reaction {
+    fn react_to(&self, visit: &Visit<'_>, luck: [&mut Uniforms; 3], desk: &mut Desk) -> Reaction {
         let p = &self.parameters;
         let person = Person::of(visit.profile);
-        let mut align_luck = self.stream(Purpose::Align, visit);
-        let mut rate_luck = self.stream(Purpose::Rate, visit);
-        let (mut fitting, mut rating_luck) = (Vec::new(), Vec::with_capacity(visit.items.len()));
-        let mut slots = vec![SlotReaction::default(); visit.items.len()];
+        let [align_luck, watch_luck, rate_luck] = luck;
+        desk.recollection.look_back(visit.memory, visit.page);
+        desk.fitting.clear();
+        desk.rating_luck.clear();
+        let mut slots = Vec::with_capacity(visit.items.len());
         for (slot, &item) in visit.items.iter().enumerate() {
-            let (look, fit): (f64, f64) = (align_luck.random(), align_luck.random());
-            rating_luck.push(rate_luck.random::<f64>());
+            let (look, fit) = (align_luck.draw(), align_luck.draw());
+            desk.rating_luck.push(rate_luck.draw());
+            let mut reaction = SlotReaction::default();
             if look < p.align.looks(slot) {
-                let prospect = self.prospect(visit, slot, item);
+                let prospect = self.prospect(visit, slot, item, &mut desk.recollection);
                 let fits = fit < logistic(p.align.utility(person, prospect));
-                slots[slot].aligned = Some(fits);
+                reaction.aligned = Some(fits);
                 if fits {
-                    fitting.push(prospect);
+                    desk.fitting.push(prospect);
                 }
             }
+            slots.push(reaction);
         }
-        for prospect in self.watched(visit, person, &fitting) {
-            let rating = p.rating.rate(person, prospect, rating_luck[prospect.slot]);
+        let fitting = desk.fitting.as_slice();
+        let likeness = |a: usize, b: usize| {
+            let item = |place: usize| visit.items[fitting[place].slot];
+            f64::from(self.facts.likeness(item(a), item(b)))
+        };
+        let page = Fitting { person, items: fitting, likeness: &likeness };
+        for &taken in p.watch.choose(&page, || watch_luck.draw(), &mut desk.room) {
+            let prospect = fitting[taken];
+            let rating = p.rating.rate(person, prospect, desk.rating_luck[prospect.slot]);
             slots[prospect.slot].watched = true;
             slots[prospect.slot].rating = Some((rating, feeling(rating)));
         }
         Reaction { slots, foretold: None }
     }
 
-    /// Which of the fitting items are watched.
-    fn watched(&self, visit: &Visit<'_>, person: Person, fitting: &[Prospect]) -> Vec<Prospect> {
-        let likeness = |a: usize, b: usize| {
-            let item = |place: usize| visit.items[fitting[place].slot];
-            f64::from(self.facts.likeness(item(a), item(b)))
-        };
-        let page = Fitting { person, items: fitting, likeness: &likeness };
-        let mut luck = self.stream(Purpose::Watch, visit);
-        self.parameters.watch.choose(&page, || luck.random()).into_iter().map(|k| fitting[k]).collect()
-    }
-
     /// The mood after the latest page.
-    fn mood_after(&self, visit: &Visit<'_>) -> Mood {
+    fn mood_after(&self, visit: &Visit<'_>, luck: &mut Uniforms) -> Mood {
         let person = Person::of(visit.profile);
         let latest = visit.outcomes.len().saturating_sub(1);
         let outcome = Outcome::of(&visit.outcomes[latest..]);
         let before = f64::from(visit.mood.satisfaction);
         let utility = self.parameters.reflection.utility(person, visit.page, before, outcome);
-        let luck: f64 = self.stream(Purpose::Reflect, visit).random();
         Mood {
-            satisfaction: if luck < logistic(utility) { 1.0 } else { 0.0 },
+            satisfaction: if luck.draw() < logistic(utility) { 1.0 } else { 0.0 },
             fatigue: self.parameters.exit.fatigue(person, visit.page) as f32,
         }
     }
 
-    fn leaves(&self, visit: &Visit<'_>) -> bool {
+    fn leaves(&self, visit: &Visit<'_>, luck: &mut Uniforms) -> bool {
         let remembered = Remembered::of(visit.memory, visit.page);
         let utility = self.parameters.exit.utility(Person::of(visit.profile), remembered);
-        self.stream(Purpose::Exit, visit).random::<f64>() < logistic(utility)
+        luck.draw() < logistic(utility)
     }
 
     /// The interview asks about the whole session, but who remembers nothing tells of the last page alone.
-    fn interview_of(&self, visit: &Visit<'_>) -> Interview {
+    fn interview_of(&self, visit: &Visit<'_>, luck: &mut Uniforms) -> Interview {
         let p = &self.parameters.interview;
         let told = if visit.memory.is_on() { 0 } else { visit.outcomes.len().saturating_sub(1) };
         let outcome = Outcome::of(&visit.outcomes[told..]);
         let remembered = Remembered::of(visit.memory, visit.page);
         let utility = p.utility(Person::of(visit.profile), visit.page, remembered, outcome);
-        let satisfaction = p.score(utility, self.stream(Purpose::Interview, visit).random());
+        let satisfaction = p.score(utility, luck.draw());
         Interview { satisfaction, text: verdict(satisfaction) }
     }
 }
 
 impl Behavior for ChoiceModel {
     fn react(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reaction>> {
-        each(visits, |visit| self.react_to(visit))
+        let purposes = [Purpose::Align, Purpose::Watch, Purpose::Rate];
+        self.each(visits, purposes, |visit, luck, desk| self.react_to(visit, luck, desk))
     }
 
     fn reflect(&self, visits: &[Visit<'_>]) -> Vec<Answer<Reflection>> {
-        each(visits, |visit| {
-            let mood = self.mood_after(visit);
+        self.each(visits, [Purpose::Reflect], |visit, [luck], _| {
+            let mood = self.mood_after(visit, luck);
             Reflection { mood, text: stock_taking(mood) }
         })
     }
 
     fn decide(&self, visits: &[Visit<'_>]) -> Vec<Answer<Decision>> {
-        each(visits, |visit| Decision { goes_on: !self.leaves(visit), text: "".into() })
+        self.each(visits, [Purpose::Exit], |visit, [luck], _| Decision {
+            goes_on: !self.leaves(visit, luck),
+            text: Text::Borrowed(""),
+        })
     }
 
     fn interview(&self, visits: &[Visit<'_>]) -> Vec<Answer<Interview>> {
-        each(visits, |visit| self.interview_of(visit))
+        self.each(visits, [Purpose::Interview], |visit, [luck], _| self.interview_of(visit, luck))
     }
 
     fn reflection_threshold(&self) -> f32 {
         self.parameters.reflection.threshold as f32
     }
 
+    fn answers_at_once(&self) -> bool {
+        true
+    }
+
     fn would_rate(&self, visits: &[Visit<'_>]) -> Option<Vec<Step<Vec<u8>>>> {
+        let mut recollection = Recollection::default();
         let rated = visits.iter().map(|visit| {
             let person = Person::of(visit.profile);
-            let mut luck = self.stream(Purpose::Rate, visit);
+            let agent = u64::from(visit.profile.agent.0);
+            let mut luck = self.streams.stream(Purpose::Rate, visit.round, agent, visit.page);
+            recollection.look_back(visit.memory, visit.page);
             let rate = |(slot, &item)| {
-                let prospect = self.prospect(visit, slot, item);
+                let prospect = self.prospect(visit, slot, item, &mut recollection);
                 self.parameters.rating.rate(person, prospect, luck.random())
             };
             Ok(visit.items.iter().enumerate().map(rate).collect())
@@ -220,10 +231,52 @@ impl Behavior for ChoiceModel {
     }
 }
 
-/// Answers every visit, in parallel, in visit order.
-fn each<T: Send>(visits: &[Visit<'_>], answer: impl Fn(&Visit<'_>) -> T + Sync) -> Vec<Answer<T>> {
-    let visits = visits.par_iter().with_min_len(VISITS_PER_TASK);
-    visits.map(|visit| Answer::Now(Ok(answer(visit)))).collect()
+/// What reacting to a page takes, kept for the next.
+#[derive(Default)]
+struct Desk {
+    recollection: Recollection,
+    fitting: Vec<Prospect>,
+    rating_luck: Vec<f64>,
+    room: Room,
+}
+
+impl ChoiceModel {
+    /// Answers every visit, in parallel, in visit order, with the luck of these purposes.
+    fn each<T: Send, const P: usize>(
+        &self,
+        visits: &[Visit<'_>],
+        purposes: [Purpose; P],
+        answer: impl Fn(&Visit<'_>, [&mut Uniforms; P], &mut Desk) -> T + Sync,
+    ) -> Vec<Answer<T>> {
+        if visits.len() <= VISITS_PER_TASK {
+            return self.each_of_few(visits, purposes, &answer);
+        }
+        let parts = visits.par_chunks(VISITS_PER_TASK);
+        let parts: Vec<_> = parts.map(|part| self.each_of_few(part, purposes, &answer)).collect();
+        parts.into_iter().flatten().collect()
+    }
+
+    fn each_of_few<T, const P: usize>(
+        &self,
+        visits: &[Visit<'_>],
+        purposes: [Purpose; P],
+        answer: &impl Fn(&Visit<'_>, [&mut Uniforms; P], &mut Desk) -> T,
+    ) -> Vec<Answer<T>> {
+        let mut desk = Desk::default();
+        let mut answers = Vec::with_capacity(visits.len());
+        for abreast in visits.chunks(LANES) {
+            let of: [_; LANES] = std::array::from_fn(|lane| {
+                let visit = &abreast[lane.min(abreast.len() - 1)];
+                (visit.round, u64::from(visit.profile.agent.0), visit.page)
+            });
+            let mut luck = purposes.map(|purpose| self.streams.uniforms(purpose, &of));
+            for (lane, visit) in abreast.iter().enumerate() {
+                let luck = luck.each_mut().map(|streams| &mut streams[lane]);
+                answers.push(Answer::Now(Ok(answer(visit, luck, &mut desk))));
+            }
+        }
+        answers
+    }
 }
 
 fn feeling(rating: u8) -> Text {

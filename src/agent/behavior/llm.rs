@@ -182,7 +182,7 @@ impl Plan {
             prompts: self.prompts.clone(),
             facts: setting.facts.clone(),
             tastes: persona::tastes(setting.dataset, setting.evidence, file.as_ref(), setting.streams),
-            raw_ids: setting.agents.raw_ids.clone(),
+            agents: setting.agents.clone(),
             advert: setting.advert.to_owned(),
             streams: setting.streams,
             temperature: params.temperature,

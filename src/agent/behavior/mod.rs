@@ -20,6 +20,7 @@ use crate::llm::client::Client;
 use crate::progress::Progress;
 use crate::rng::Streams;
 use crate::scenario::params::Complaint;
+use crate::stop::Stopped;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -184,6 +185,9 @@ pub enum Arrived {
 /// Why agents cannot act at all.
 #[derive(Debug, thiserror::Error)]
 pub enum BehaviorError {
+    /// The work was asked to stop.
+    #[error("the work was stopped")]
+    Interrupted(#[from] Stopped),
     /// What the behaviour is made from cannot be used.
     #[error("behavior: {0}")]
     BadInput(String),
@@ -207,8 +211,12 @@ pub trait Behavior: Send + Sync {
     fn interview(&self, visits: &[Visit<'_>]) -> Vec<Answer<Interview>>;
     /// Accumulated importance at which an agent reflects.
     fn reflection_threshold(&self) -> f32;
-    /// The answers that were on their way and have come, each once. With `wait`, at least one: it is only
-    /// asked for while some are outstanding.
+    /// Whether it never answers [`Answer::Later`], so that agents can be simulated a few at a time.
+    fn answers_at_once(&self) -> bool {
+        false
+    }
+    /// The answers that were on their way and have come, each once. With `wait` it waits for one, though not for
+    /// long: it is only asked for while some are outstanding, and asked again where none has come.
     ///
     /// # Errors
     /// When nobody will answer any more; the run then stops.

@@ -117,6 +117,10 @@ impl Behavior for CoinFlips {
         visits.iter().map(roll).collect()
     }
 
+    fn answers_at_once(&self) -> bool {
+        true
+    }
+
     fn reflection_threshold(&self) -> f32 {
         f32::INFINITY
     }

@@ -216,6 +216,10 @@ impl Behavior for Replayed {
         })
     }
 
+    fn answers_at_once(&self) -> bool {
+        true
+    }
+
     fn reflection_threshold(&self) -> f32 {
         if self.tells_feelings { 0.0 } else { f32::INFINITY }
     }

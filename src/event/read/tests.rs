@@ -4,13 +4,14 @@ use super::*;
 use crate::event::story::{About, Words};
 use crate::event::write::{EventWriter, RawIds};
 use crate::event::{Event, What, assemble};
+use std::borrow::Cow;
 
 /// Agents `u0`, `u1`, … and one item.
 struct Names(Vec<String>);
 
 impl RawIds for Names {
-    fn agent(&self, agent: AgentId) -> &str {
-        &self.0[agent.idx()]
+    fn agent(&self, agent: AgentId) -> Cow<'_, str> {
+        Cow::Borrowed(&self.0[agent.idx()])
     }
 
     fn item(&self, _: ItemId) -> &str {
@@ -37,8 +38,8 @@ fn shown(slot: u32) -> What {
 }
 
 fn write(path: &Path, events: &[Event], raw: &Names) {
-    let mut writer = EventWriter::create(path).expect("a file");
-    writer.write(events, raw).expect("written");
+    let mut writer = EventWriter::create(path, raw).expect("a file");
+    writer.write(events).expect("written");
     writer.finish().expect("finished");
 }
 
@@ -74,6 +75,14 @@ fn every_text_of_the_log_comes_back() {
         }
     }
     write(&path, &events, &raw);
+
+    let mut read = Vec::new();
+    for_some_events(&path, &ids, |some| {
+        read.extend_from_slice(some);
+        Ok(())
+    })
+    .expect("readable");
+    assert_eq!(read, events);
 
     let mut stories = Vec::new();
     for_each_story(&path, &ids, 1, &["u0", "u2"], |story| stories.push(story.clone())).expect("readable");

@@ -3,7 +3,7 @@
 use super::*;
 use crate::event::{ExitReason, Page, Slot};
 use crate::id::{AgentId, ItemId};
-use crate::metric::{AgentRecord, Catalogue, CatalogueItem, Measure, measure};
+use crate::metric::{Catalogue, CatalogueItem, Measure, PersonRecord, measure};
 use crate::rng::{ChaCha8Rng, Purpose};
 use rand::RngExt;
 
@@ -184,7 +184,9 @@ fn the_same_bits_at_any_thread_count() {
 fn sessions_become_values_by_round() {
     let catalogue =
         Catalogue { genres: vec!["g".into()], items: vec![CatalogueItem::default(); 8], n_train_users: 1 };
-    let population = Population { agents: vec![AgentRecord { raw_id: "u".into(), ..Default::default() }; 3] };
+    let mut population =
+        Population::of_people(vec![PersonRecord { raw_id: "u".into(), ..PersonRecord::default() }]);
+    (0..3).for_each(|_| population.push(0, [1; 3]));
     let setting = Setting { catalogue: &catalogue, population: &population, items_per_page: 2 };
     let session = |round, agent, n_watched: u32| {
         let slot = |place| Slot {
@@ -214,5 +216,5 @@ fn sessions_become_values_by_round() {
     assert_eq!((p_view(0), p_view(1)), (Some(0.75), Some(0.25)));
     let row = SessionRow::new("a", &session(1, 2, 1), &population);
     assert_eq!((row.exposures, row.watches, row.likes, row.mean_rating), (2, 1, 1, Some(4.0)));
-    assert_eq!((row.user.as_str(), row.exit_reason.as_deref()), ("u", Some("max_pages")));
+    assert_eq!((row.user.as_str(), row.exit_reason.as_deref()), ("u~2", Some("max_pages")));
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::event::{ExitReason, Page, Slot};
 use crate::metric::analyse::ArmAnalysis;
 use crate::metric::tables::{read, write};
-use crate::metric::{self, AgentRecord, CatalogueItem, Setting};
+use crate::metric::{self, CatalogueItem, PersonRecord, Setting};
 
 fn catalogue() -> Catalogue {
     let item = |k: u32| CatalogueItem { raw_id: format!("i{k}"), ..CatalogueItem::default() };
@@ -13,12 +13,10 @@ fn catalogue() -> Catalogue {
 
 /// Two agents of each of three people.
 fn population() -> Population {
-    let agent = |k: u32| AgentRecord {
-        raw_id: format!("a{k}"),
-        persona: format!("p{}", k % 3),
-        ..AgentRecord::default()
-    };
-    Population { agents: (0..6).map(agent).collect() }
+    let person = |k: u32| PersonRecord { raw_id: format!("p{k}"), ..PersonRecord::default() };
+    let mut population = Population::of_people((0..3).map(person).collect());
+    (0..6).for_each(|k| population.push(k % 3, [1; 3]));
+    population
 }
 
 /// Person `pk` rates item j with 1 + (j + k) mod 5, and item 5 not at all.

@@ -203,6 +203,10 @@ impl Recommender for Fitted {
         false
     }
 
+    fn answers_alike(&self) -> bool {
+        true
+    }
+
     fn save(&self, dir: &Path) -> Result<(), RecommendError> {
         model_file::write_header(dir, NAME, &self.params)?;
         self.factors.save(dir)

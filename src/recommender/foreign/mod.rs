@@ -14,9 +14,9 @@ pub mod recorded;
 
 mod child;
 mod connected;
-mod ranking_file;
-mod remote;
-mod roster;
+pub mod ranking_file;
+pub mod remote;
+pub mod roster;
 
 use super::RecommendError;
 use super::model_file;

@@ -7,6 +7,8 @@ use super::bad;
 use super::remote::quote;
 use crate::columns::{ids, numbers, whole_numbers};
 use crate::dataset::Vocabulary;
+use crate::intake::batches::{guarded, guarded_batches};
+use crate::intake::records::Bounded;
 use arrow_array::{Array, ArrayRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::fs::File;
@@ -175,7 +177,7 @@ impl Reading<'_> {
     }
 
     fn csv(&mut self, file: File) -> Result<(), RecommendError> {
-        let mut rows = ::csv::ReaderBuilder::new().trim(::csv::Trim::All).from_reader(BufReader::new(file));
+        let mut rows = ::csv::ReaderBuilder::new().trim(::csv::Trim::All).from_reader(Bounded::new(file));
         let complain = |error: ::csv::Error| bad(self.path, error.to_string());
         let header = rows.headers().map_err(complain)?.clone();
         let column = |name: &str| header.iter().position(|h| h.eq_ignore_ascii_case(name));
@@ -192,6 +194,7 @@ impl Reading<'_> {
             if !rows.read_record(&mut row).map_err(|error| bad(self.path, error.to_string()))? {
                 break;
             }
+            rows.get_mut().begin();
             let place = format!("line {}", row.position().map_or(0, ::csv::Position::line));
             let cell = |column: usize| row.get(column).unwrap_or_default();
             let rank = match rank {
@@ -218,10 +221,10 @@ impl Reading<'_> {
     fn parquet(&mut self, file: File) -> Result<(), RecommendError> {
         let path = self.path.to_owned();
         let complain = |problem: String| bad(&path, format!("cannot be read as Parquet: {problem}"));
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| complain(e.to_string()))?;
-        let reader = builder.with_batch_size(8192).build().map_err(|e| complain(e.to_string()))?;
+        let open = || ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(8192).build();
+        let reader = guarded(open).map_err(|e| complain(e.to_string()))?;
         let mut n_before = 0usize;
-        for batch in reader {
+        for batch in guarded_batches(reader) {
             let batch = batch.map_err(|error| complain(error.to_string()))?;
             let column = |name: &str| batch.column_by_name(name);
             let (Some(users), Some(items)) = (column("user"), column("item")) else {

@@ -120,7 +120,7 @@ impl Remote {
     }
 
     /// One list or failure a request. An answer that cannot be used is followed by asking the batch
-    /// one by one; where that fails [`UNUSABLE_IN_A_ROW_MAX`] times in a row, or no answer comes in
+    /// one by one; where that fails `UNUSABLE_IN_A_ROW_MAX` times in a row, or no answer comes in
     /// time, the rest fails without being asked.
     pub fn recommend_each(&self, requests: &[Request<'_>]) -> Vec<Result<Ranked, RecommendError>> {
         let mut all = Vec::with_capacity(requests.len());

@@ -136,8 +136,8 @@ impl Roster {
     /// Reads what [`Roster::save`] wrote.
     pub fn load(dir: &Path) -> Result<Self, RecommendError> {
         let path = dir.join("names.json");
-        let text =
-            std::fs::read(&path).map_err(|source| RecommendError::Io { path: path.clone(), source })?;
+        let text = crate::intake::bytes(&path, crate::intake::MADE_BYTES_MAX)
+            .map_err(|source| RecommendError::Io { path: path.clone(), source })?;
         let names: Names = serde_json::from_slice(&text).map_err(|error| bad(&path, error.to_string()))?;
         let mut items = Vocabulary::new();
         names.items.iter().for_each(|raw| {

@@ -122,8 +122,8 @@ impl Known {
     /// Reads what [`Known::save`] wrote.
     pub fn load(dir: &Path) -> Result<Self, RecommendError> {
         let path = dir.join("texts.json");
-        let text =
-            std::fs::read(&path).map_err(|source| RecommendError::Io { path: path.clone(), source })?;
+        let text = crate::intake::bytes(&path, crate::intake::MADE_BYTES_MAX)
+            .map_err(|source| RecommendError::Io { path: path.clone(), source })?;
         let names: Names =
             serde_json::from_slice(&text).map_err(|error| model_file::bad(&path, error.to_string()))?;
         let lengths = model_file::read_ids(&dir.join("history_lengths.npy"), None, u32::MAX)?;

@@ -101,6 +101,12 @@ fn run_epochs(
         if stale(&best, epoch - 1, schedule) {
             break;
         }
+        if let Err(stopped) = context.progress.go_on() {
+            if let (Some(dir), Some(hash), true) = (&folder, &hash, epoch > first_epoch) {
+                write_checkpoint(dir, hash, epoch - 1, learner, &best, &context.curve[curve_start..])?;
+            }
+            return Err(stopped.into());
+        }
         let loss = finite(epoch, "loss", learner.epoch(epoch))?;
         context.curve.push(CurvePoint { epoch, measure: "loss".to_owned(), value: loss });
         let mut note = format!("loss {loss:.4}");

@@ -5,6 +5,7 @@ use crate::event::Session;
 use crate::event::story::Words;
 use crate::id::{AgentId, GenreId};
 use crate::metric::CatalogueItem;
+use crate::metric::PersonRecord;
 
 fn catalogue() -> Catalogue {
     let item = |raw: &str, title: &str, genres: &[u16]| CatalogueItem {
@@ -22,19 +23,17 @@ fn catalogue() -> Catalogue {
 }
 
 fn population() -> Population {
-    let agent = AgentRecord {
-        raw_id: "7~1".into(),
-        persona: "7".into(),
-        activity: 1,
-        diversity: 3,
-        conformity: 2,
+    let person = PersonRecord {
+        raw_id: "7".into(),
         n_train: 5,
         n_held_out: 2,
         genre_shares: vec![0.25, 0.75],
         mean_popularity: 1.0,
         popularity_shares: [0.5, 0.25, 0.25],
     };
-    Population { agents: vec![agent] }
+    let mut population = Population::of_people(vec![person]);
+    [[1, 3, 2]; 2].into_iter().for_each(|tiers| population.push(0, tiers));
+    population
 }
 
 fn slot(item: u32, aligned: Option<bool>, rating: Option<u8>) -> Slot {
@@ -55,7 +54,7 @@ fn story() -> Story {
         reflections: vec![(1, 0.75, 0.2)],
         exit: Some(ExitReason::Left),
         satisfaction: Some(6),
-        ..Session::new(0, AgentId(0))
+        ..Session::new(0, AgentId(1))
     };
     let said = vec![
         words(1, About::Rating { slot: 0 }, "moved"),

@@ -1,8 +1,10 @@
 //! Logs in the form of the Open Bandit Dataset (Saito, Aihara, Matsutani and Narita, NeurIPS 2021 datasets track): one
 //! impression a row, with the probability of the item that was shown. Must not know how values are estimated.
 
+use crate::intake::records::Bounded;
 use csv::StringRecord;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Largest item number and position that are believed; more is taken for a broken file.
@@ -94,13 +96,14 @@ struct Columns {
 /// # Errors
 /// When the file cannot be read, lacks a column or a row, or a cell is not what it should be.
 pub fn read(path: &Path) -> Result<Log, OpenBanditError> {
-    let reader = csv::Reader::from_path(path);
-    let mut reader = reader.map_err(|error| of_csv(path, error))?;
+    let file = File::open(path).map_err(|source| OpenBanditError::Io { path: path.to_owned(), source })?;
+    let mut reader = csv::Reader::from_reader(Bounded::new(file));
     let header = reader.headers().map_err(|error| of_csv(path, error))?.clone();
     let columns = Columns::find(path, &header)?;
     let mut rows = Rows::default();
-    for record in reader.records() {
-        let record = record.map_err(|error| of_csv(path, error))?;
+    let mut record = StringRecord::new();
+    while reader.read_record(&mut record).map_err(|error| of_csv(path, error))? {
+        reader.get_mut().begin();
         let line = record.position().map_or(0, csv::Position::line);
         rows.take(&Cells { path, header: &header, record: &record, line }, &columns)?;
     }

@@ -5,9 +5,9 @@ use super::estimators::Row;
 use super::policy_file::PolicyRow;
 use super::reward_model::{Case, cross_fit};
 use super::slate::{Place, Slate};
+use crate::id::AgentId;
 use crate::id::ItemId;
 use crate::study::{Evidence, StudyError};
-use std::collections::BTreeMap;
 
 /// What counts as a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +64,7 @@ pub struct People {
 impl People {
     /// Those of the population.
     pub fn new(evidence: &Evidence<'_>) -> Self {
-        let mut known: BTreeMap<&str, u32> = BTreeMap::new();
-        let of_agent = evidence.population.agents.iter().map(|agent| {
-            let next = known.len() as u32;
-            *known.entry(agent.persona.as_str()).or_insert(next)
-        });
-        People { of_agent: of_agent.collect() }
+        People { of_agent: evidence.population.records().iter().map(|agent| agent.person).collect() }
     }
 
     /// The person behind an agent.
@@ -195,7 +190,8 @@ fn bad(evidence: &Evidence<'_>, problem: String) -> StudyError {
 /// What a reward may depend on besides the item itself: its place, how popular it is, how much of what the person has in
 /// training is of its genres, and how active, broad and mainstream the person is.
 fn describe(case: Case, agent: usize, evidence: &Evidence<'_>, row: &mut Vec<f64>) {
-    let person = &evidence.population.agents[agent];
+    let agent = evidence.population.agent(AgentId(agent as u32));
+    let person = agent.person;
     let item = &evidence.catalogue.items[case.item as usize];
     let fit: f64 = item
         .genres
@@ -212,8 +208,8 @@ fn describe(case: Case, agent: usize, evidence: &Evidence<'_>, row: &mut Vec<f64
         fit * popularity,
         mainstream,
         popularity * mainstream,
-        f64::from(person.activity),
-        f64::from(person.diversity),
+        f64::from(agent.activity()),
+        f64::from(agent.diversity()),
         f64::from(person.n_train).ln_1p(),
     ]);
 }

@@ -1,6 +1,7 @@
 //! `policies.csv` of a run folder: what stood on everybody's first page of an arm that explores, what came of it, and
 //! with which probability that arm and others would have put it there. Must not know recommenders.
 
+use crate::intake::records::Bounded;
 use crate::study::StudyError;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -65,14 +66,18 @@ pub fn read(run_dir: &Path, logging: &str, targets: &[String]) -> Result<Vec<Pol
     let path = run_dir.join(FILE_NAME);
     let file = std::fs::File::open(&path);
     let file = file.map_err(|source| StudyError::Io { path: path.clone(), source })?;
-    let mut reader = csv::Reader::from_reader(std::io::BufReader::new(file));
+    let mut reader = csv::Reader::from_reader(Bounded::new(file));
     let mut rows = Vec::new();
-    for row in reader.deserialize() {
-        let row: PolicyRow = row.map_err(|error: csv::Error| StudyError::BadFile {
-            path: path.clone(),
-            line: error.position().map_or(0, csv::Position::line),
-            problem: error.to_string(),
-        })?;
+    let bad = |error: csv::Error| StudyError::BadFile {
+        path: path.clone(),
+        line: error.position().map_or(0, csv::Position::line),
+        problem: error.to_string(),
+    };
+    let header = reader.headers().map_err(bad)?.clone();
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(bad)? {
+        reader.get_mut().begin();
+        let row: PolicyRow = record.deserialize(Some(&header)).map_err(bad)?;
         if row.logging == logging && targets.contains(&row.target) {
             rows.push(row);
         }

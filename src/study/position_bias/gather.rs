@@ -5,7 +5,6 @@ use super::propensity::Sighting;
 use super::{Attractiveness, NAME};
 use crate::event::{ExitReason, Session};
 use crate::id::{AgentId, ItemId};
-use crate::metric::analyse::clusters;
 use crate::study::{Evidence, StudyError};
 use crate::world::Presentation;
 
@@ -59,7 +58,7 @@ pub fn gather(evidence: &Evidence<'_>, by: Attractiveness) -> Result<Gathered, S
         Attractiveness::Item => evidence.catalogue.items.len(),
         Attractiveness::Match => N_MATCHES * N_POPULARITIES,
     };
-    let persons: Vec<u32> = clusters(evidence.population).into_iter().map(|first| first.0).collect();
+    let persons: Vec<u32> = evidence.population.records().iter().map(|agent| agent.person).collect();
     let is_ranked = evidence.scenario.session.presentation == Presentation::Ranked;
     Ok(seen.told(evidence.arms.len(), (&kinds, n_kinds), persons, is_ranked))
 }
@@ -93,9 +92,9 @@ impl Seen {
     /// all slots shown.
     fn matches(&self, evidence: &Evidence<'_>) -> Vec<u32> {
         let likeness = |slot: usize| {
-            let agent = &evidence.population.agents[self.agents[slot / self.n_slots].idx()];
+            let person = evidence.population.person(self.agents[slot / self.n_slots]);
             let genres = &evidence.catalogue.items[self.items[slot].idx()].genres;
-            let sum: f32 = genres.iter().map(|genre| agent.genre_shares[genre.idx()]).sum();
+            let sum: f32 = genres.iter().map(|genre| person.genre_shares[genre.idx()]).sum();
             f64::from(sum) / genres.len().max(1) as f64
         };
         let popularity = |slot: usize| f64::from(evidence.catalogue.items[self.items[slot].idx()].n_train);

@@ -3,19 +3,19 @@
 
 use super::pair::Pair;
 use crate::id::AgentId;
-use crate::metric::{AgentRecord, Population, Sample};
+use crate::metric::{Agent, Population, Sample};
 use crate::stats::shrinkage::{self, GroupEffect, Heterogeneity, Shrunk};
 
 /// A tier needs as many people to be looked at.
 const N_PEOPLE_MIN: u64 = 10;
 
-type Trait = (&'static str, fn(&AgentRecord) -> u8);
+type Trait = (&'static str, fn(Agent<'_>) -> u8);
 
 /// The traits that cut people into tiers.
 const TRAITS: [Trait; 3] = [
-    ("activity", |agent| agent.activity),
-    ("diversity", |agent| agent.diversity),
-    ("conformity", |agent| agent.conformity),
+    ("activity", |agent| agent.activity()),
+    ("diversity", |agent| agent.diversity()),
+    ("conformity", |agent| agent.conformity()),
 ];
 
 /// The effect in one tier.
@@ -47,8 +47,8 @@ pub fn by_traits(left: &Sample, right: &Sample, population: &Population, confide
     let of_trait = |(name, value): &Trait| {
         let mut tiers: Vec<Tier> = (1..=3)
             .filter_map(|tier| {
-                let agents = population.agents.iter().enumerate().filter(|(_, agent)| value(agent) == tier);
-                let agents: Vec<AgentId> = agents.map(|(k, _)| AgentId(k as u32)).collect();
+                let agents = (0..).zip(population.iter()).filter(|(_, agent)| value(*agent) == tier);
+                let agents: Vec<AgentId> = agents.map(|(k, _)| AgentId(k)).collect();
                 let (found, n) = Pair::among(left, right, &agents)?;
                 let seen = GroupEffect { effect: found.difference, std_error: found.std_error };
                 (n >= N_PEOPLE_MIN && seen.std_error > 0.0).then_some(Tier { tier, n, seen, shrunk: None })

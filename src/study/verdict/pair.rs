@@ -208,7 +208,7 @@ mod tests {
             (0..300).for_each(|k| sample.push(AgentId(k), 10.0 * noise(k, 7) + noise(k, a) + shift));
             sample
         };
-        let population = Population { agents: vec![Default::default(); 300] };
+        let population = Population::strangers(300);
         let covariates = Covariates::of(&population, &["n_train".to_owned()]);
         let pair = Pair::of(&sample(31, 0.0), &sample(57, 0.5), &covariates).expect("people");
         assert!((pair.values.1 - pair.values.0 - pair.paired.difference).abs() < 1e-12);

@@ -277,7 +277,7 @@ impl Findings<'_> {
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let n_people = self.compared.iter().map(|found| found.pair.n()).max().unwrap_or(0);
-        let n_agents = self.evidence.population.agents.len() as u64;
+        let n_agents = self.evidence.population.len() as u64;
         if n_people < n_agents && self.has_copies() {
             warnings.push(format!(
                 "{} agents stand for {} people. Agents of one person are one witness, so more of them say hardly more.",
@@ -319,7 +319,7 @@ impl Findings<'_> {
     }
 
     fn has_copies(&self) -> bool {
-        self.evidence.population.agents.iter().any(|agent| agent.raw_id != agent.persona)
+        self.evidence.population.iter().any(|agent| agent.is_copy())
     }
 
     fn limits(&self) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! A session in numbers, as a classifier sees it. Must not know which sessions are simulated.
 
 use crate::event::Session;
-use crate::metric::{AgentRecord, Catalogue};
+use crate::metric::{Agent, Catalogue};
 
 /// Slots that have a feature of their own.
 const N_SLOTS_MAX: usize = 8;
@@ -31,7 +31,7 @@ pub fn names(n_slots: usize) -> Vec<String> {
 
 /// One number a name. What a session does not have (a mean of no ratings, an interview that was
 /// not held) is 0, below everything it could be.
-pub fn of(session: &Session, agent: &AgentRecord, catalogue: &Catalogue, n_slots: usize) -> Vec<f64> {
+pub fn of(session: &Session, agent: Agent<'_>, catalogue: &Catalogue, n_slots: usize) -> Vec<f64> {
     let n_pages = session.pages.len() as f64;
     let (n_shown, n_watched) = (session.n_shown() as f64, session.n_watched() as f64);
     let by_page: Vec<f64> =
@@ -59,7 +59,7 @@ pub fn of(session: &Session, agent: &AgentRecord, catalogue: &Catalogue, n_slots
             session.pages.iter().filter_map(|page| page.slots.get(slot)).map(|s| s.watched).collect();
         features.push(ratio(seen.iter().filter(|watched| **watched).count() as f64, seen.len() as f64));
     }
-    features.extend([agent.activity, agent.diversity, agent.conformity].map(f64::from));
+    features.extend([agent.activity(), agent.diversity(), agent.conformity()].map(f64::from));
     features
 }
 

@@ -21,7 +21,7 @@ pub fn run(stage: &Stage<'_>, arm: &FittedArm) -> Result<(Vec<Check>, Vec<Option
     let n_slots = rules.items_per_page;
     let watched = |_: &Session, page: &Page, slot: usize| f64::from(u8::from(page.slots[slot].watched));
     let liked = |session: &Session, page: &Page, slot: usize| {
-        let user: UserId = stage.prepared.agents.profiles[session.agent.idx()].user;
+        let user: UserId = stage.prepared.agents.profile(session.agent).user;
         f64::from(stage.prepared.facts.taste.affinity(user, page.slots[slot].item))
     };
     let slope = slope(n_slots);

@@ -4,7 +4,7 @@
 
 use crate::agent::behavior::PageOutcome;
 use crate::agent::facts::Facts;
-use crate::agent::memory::{Memory, Mood};
+use crate::agent::memory::{Memory, Mood, Recollection};
 use crate::agent::profile::Profile;
 use crate::id::ItemId;
 
@@ -64,8 +64,20 @@ impl Prospect {
         page: u32,
         facts: &Facts,
     ) -> Self {
-        let recalled = memory.recall(item, page, N_RECALLED, facts);
-        let watched = recalled.iter().filter(|memory| memory.entry.watched);
+        let mut recollection = Recollection::default();
+        recollection.look_back(memory, page);
+        Prospect::after(slot, item, profile, &mut recollection, facts)
+    }
+
+    /// The item as this person sees it in this slot, looking back at this.
+    pub fn after(
+        slot: usize,
+        item: ItemId,
+        profile: &Profile,
+        recollection: &mut Recollection,
+        facts: &Facts,
+    ) -> Self {
+        let watched = recollection.watched_alike(item, N_RECALLED, facts).iter();
         Prospect {
             slot,
             taste: f64::from(facts.taste.affinity(profile.user, item)),

@@ -48,6 +48,50 @@ pub struct Fitting<'a> {
     pub likeness: &'a dyn Fn(usize, usize) -> f64,
 }
 
+/// What watching one page takes, kept for the next: room for its items and what was watched of them.
+#[derive(Clone, Debug, Default)]
+pub struct Room {
+    items: Vec<InRoom>,
+    watched: Vec<usize>,
+}
+
+/// A fitting item while its page is watched.
+#[derive(Clone, Copy, Debug)]
+struct InRoom {
+    /// What it is worth before anything is taken off.
+    value: f64,
+    /// What is taken off for its like that is remembered.
+    satiation: f64,
+    /// exp(value of its slot).
+    prominence: f64,
+    /// How much of its like was watched on this page.
+    alike: f64,
+    is_left: bool,
+    weight: f64,
+}
+
+impl Room {
+    fn total(&self) -> f64 {
+        self.items.iter().map(|item| item.weight).sum()
+    }
+
+    /// The place of uniform luck among the weights.
+    fn pick(&self, luck: f64) -> usize {
+        let mut left = luck * self.total();
+        let mut last = 0;
+        for (item, InRoom { weight, .. }) in self.items.iter().enumerate() {
+            if *weight > 0.0 {
+                last = item;
+                if left < *weight {
+                    break;
+                }
+                left -= weight;
+            }
+        }
+        last
+    }
+}
+
 impl Watch {
     /// The utility of going on, where that has to be decided: `None` where one decision stands for several items.
     fn decision(&self, n_fitting: usize, n_watched: usize) -> Option<f64> {
@@ -61,58 +105,83 @@ impl Watch {
         (!decided_before).then(|| row[step(n_watched)])
     }
 
-    /// What an item is worth apart from where it stands, after those watched on this page.
-    fn value(&self, page: &Fitting<'_>, item: usize, watched: &[usize]) -> f64 {
-        let prospect = page.items[item];
-        let alike: f64 = watched.iter().map(|&seen| (page.likeness)(seen, item)).sum();
+    /// What an item is worth apart from where it stands, before anything of the page was watched and what is
+    /// remembered taken off.
+    fn value(&self, prospect: &Prospect) -> f64 {
         self.taste * prospect.taste
             + self.quality * prospect.quality
             + self.popularity * prospect.popularity
             + prospect.nudge
-            - self.satiation_on_page * alike
-            - self.satiation_earlier * prospect.satiation
     }
 
-    /// Utility of going on, and the (unnormalised) weight of each item, 0 for those watched.
-    fn outlook(&self, page: &Fitting<'_>, watched: &[usize]) -> (Option<f64>, Vec<f64>) {
-        let is_left = |item: &usize| !watched.contains(item);
-        let mut values: Vec<f64> =
-            (0..page.items.len()).map(|item| self.value(page, item, watched)).collect();
-        // Values are taken against the best of them, so that no exponential overflows.
-        let best =
-            (0..values.len()).filter(is_left).map(|item| values[item]).fold(f64::NEG_INFINITY, f64::max);
-        let (mut total, mut n_left) = (0.0, 0);
-        for (item, value) in values.iter_mut().enumerate() {
-            let relative = (*value - best).exp();
-            *value = 0.0;
-            if is_left(&item) {
-                total += relative;
-                n_left += 1;
-                *value = relative * repeated(&self.by_slot, page.items[item].slot, 0.0).exp();
-            }
+    /// Comes to a page of which nothing is watched.
+    fn enter(&self, page: &Fitting<'_>, room: &mut Room) {
+        room.watched.clear();
+        room.items.clear();
+        room.items.extend(page.items.iter().map(|prospect| InRoom {
+            value: self.value(prospect),
+            satiation: self.satiation_earlier * prospect.satiation,
+            prominence: repeated(&self.by_slot, prospect.slot, 0.0).exp(),
+            alike: 0.0,
+            is_left: true,
+            weight: 0.0,
+        }));
+    }
+
+    /// Takes an item of the page.
+    fn take(&self, page: &Fitting<'_>, item: usize, room: &mut Room) {
+        room.watched.push(item);
+        room.items[item].is_left = false;
+        for (other, in_room) in room.items.iter_mut().enumerate().filter(|(_, other)| other.is_left) {
+            in_room.alike += (page.likeness)(item, other);
         }
-        let decision =
-            self.decision(page.items.len(), watched.len()).filter(|_| n_left > 0).map(|appetite| {
-                appetite
-                    + self.by_activity[page.person.activity]
-                    + self.by_diversity[page.person.diversity]
-                    + self.worth * (best + (total / f64::from(n_left)).ln())
-            });
-        (decision, values)
+    }
+
+    /// Utility of going on; gives each item its (unnormalised) weight, 0 for those watched.
+    fn outlook(&self, page: &Fitting<'_>, room: &mut Room) -> Option<f64> {
+        // Values are taken against the best of them, so that no exponential overflows.
+        let mut best = f64::NEG_INFINITY;
+        for item in room.items.iter_mut().filter(|item| item.is_left) {
+            item.weight = item.value - self.satiation_on_page * item.alike - item.satiation;
+            best = best.max(item.weight);
+        }
+        let (mut total, mut n_left) = (0.0, 0);
+        for item in &mut room.items {
+            if !item.is_left {
+                item.weight = 0.0;
+                continue;
+            }
+            let relative = (item.weight - best).exp();
+            total += relative;
+            n_left += 1;
+            item.weight = relative * item.prominence;
+        }
+        let decision = self.decision(page.items.len(), room.watched.len()).filter(|_| n_left > 0)?;
+        Some(
+            decision
+                + self.by_activity[page.person.activity]
+                + self.by_diversity[page.person.diversity]
+                + self.worth * (best + (total / f64::from(n_left)).ln()),
+        )
     }
 
     /// The items watched, in the order they were taken; `luck` gives uniform numbers on 0..1, two a step.
-    pub fn choose(&self, page: &Fitting<'_>, mut luck: impl FnMut() -> f64) -> Vec<usize> {
-        let mut watched: Vec<usize> = Vec::new();
-        while watched.len() < page.items.len() {
-            let (decision, weights) = self.outlook(page, &watched);
+    pub fn choose<'a>(
+        &self,
+        page: &Fitting<'_>,
+        mut luck: impl FnMut() -> f64,
+        room: &'a mut Room,
+    ) -> &'a [usize] {
+        self.enter(page, room);
+        while room.watched.len() < page.items.len() {
+            let decision = self.outlook(page, room);
             let (go, which) = (luck(), luck());
             if decision.is_some_and(|utility| go >= logistic(utility)) {
                 break;
             }
-            watched.push(pick(&weights, which));
+            self.take(page, room.pick(which), room);
         }
-        watched
+        &room.watched
     }
 
     /// log P(exactly these were watched, in whatever order): a sum over the subsets that led there.
@@ -120,15 +189,17 @@ impl Watch {
         let n = watched.len();
         let mut reached = vec![f64::NEG_INFINITY; 1 << n];
         reached[0] = 0.0;
-        let members = |set: usize| -> Vec<usize> {
-            (0..n).filter(|bit| set >> bit & 1 == 1).map(|bit| watched[bit]).collect()
-        };
+        let mut room = Room::default();
         for set in 0..reached.len() - 1 {
-            let (decision, weights) = self.outlook(page, &members(set));
-            let total: f64 = weights.iter().sum();
+            self.enter(page, &mut room);
+            for bit in (0..n).filter(|bit| set >> bit & 1 == 1) {
+                self.take(page, watched[bit], &mut room);
+            }
+            let decision = self.outlook(page, &mut room);
+            let total = room.total();
             let goes_on = reached[set] + decision.map_or(0.0, |utility| log_probability(true, utility));
             for bit in (0..n).filter(|bit| set >> bit & 1 == 0) {
-                let path = goes_on + (weights[watched[bit]] / total).ln();
+                let path = goes_on + (room.items[watched[bit]].weight / total).ln();
                 let next = &mut reached[set | 1 << bit];
                 *next = log_sum(*next, path);
             }
@@ -137,26 +208,14 @@ impl Watch {
         if n == page.items.len() {
             return last;
         }
-        match self.outlook(page, watched).0 {
+        self.enter(page, &mut room);
+        watched.iter().for_each(|&item| self.take(page, item, &mut room));
+        match self.outlook(page, &mut room) {
             Some(utility) => last + log_probability(false, utility),
             // One decision stands for several items here: stopping in between cannot happen.
             None => f64::NEG_INFINITY,
         }
     }
-}
-
-/// The place of uniform luck among weights.
-fn pick(weights: &[f64], luck: f64) -> usize {
-    let mut left = luck * weights.iter().sum::<f64>();
-    let mut last = 0;
-    for (item, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
-        last = item;
-        if left < weight {
-            break;
-        }
-        left -= weight;
-    }
-    last
 }
 
 fn log_sum(a: f64, b: f64) -> f64 {
@@ -209,8 +268,9 @@ mod tests {
         let mut rng = crate::rng::Streams::new(5).stream(crate::rng::Purpose::Watch, 0, 0, 0);
         let n = 40_000;
         let mut counts = [0u32; 8];
+        let mut room = Room::default();
         for _ in 0..n {
-            let mut chosen = watch.choose(&page, || rng.random());
+            let mut chosen = watch.choose(&page, || rng.random(), &mut room).to_vec();
             chosen.sort_unstable();
             counts[sets.iter().position(|set| *set == chosen.as_slice()).expect("a set")] += 1;
         }
@@ -226,9 +286,12 @@ mod tests {
         watch.appetite = vec![vec![0.0], vec![0.0; 2], vec![0.0; 3]];
         let alike = |_: usize, _: usize| 1.0;
         let page = Fitting { person: PERSON, items: &items, likeness: &alike };
-        let worth = |watched: &[usize]| watch.value(&page, 2, watched);
-        assert!(worth(&[]) > worth(&[0]) && worth(&[0]) > worth(&[0, 1]));
-        let goes_on = |watched: &[usize]| watch.outlook(&page, watched).0.unwrap_or(f64::NAN);
+        let mut room = Room::default();
+        let mut goes_on = |watched: &[usize]| {
+            watch.enter(&page, &mut room);
+            watched.iter().for_each(|&item| watch.take(&page, item, &mut room));
+            watch.outlook(&page, &mut room).unwrap_or(f64::NAN)
+        };
         assert!(goes_on(&[]) > goes_on(&[0]) && goes_on(&[0]) > goes_on(&[0, 1]));
     }
 
@@ -240,6 +303,6 @@ mod tests {
         let unlike = |_: usize, _: usize| 0.0;
         let page = Fitting { person: PERSON, items: &items, likeness: &unlike };
         let mut rng = crate::rng::Streams::new(5).stream(crate::rng::Purpose::Watch, 0, 0, 0);
-        assert_eq!(watch.choose(&page, || rng.random()).len(), 5);
+        assert_eq!(watch.choose(&page, || rng.random(), &mut Room::default()).len(), 5);
     }
 }

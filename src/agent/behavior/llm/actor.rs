@@ -13,8 +13,12 @@ use crate::llm::LlmError;
 use crate::llm::client::{Caller, Client, Model};
 use rayon::prelude::*;
 use serde_json::Value;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long the world waits for a reply before it looks up: so long does it take a run to notice that it is to stop.
+const WAIT_MAX: Duration = Duration::from_millis(50);
 
 /// The `llm` behaviour in front of one arm.
 pub struct Actor {
@@ -171,8 +175,13 @@ impl Behavior for Actor {
         let receiver = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
         let mut arrivals = Vec::new();
         if wait {
-            let first = receiver.recv().map_err(|_| LlmError::Stop("nobody answers".to_owned()))?;
-            arrivals.push(first?);
+            match receiver.recv_timeout(WAIT_MAX) {
+                Ok(first) => arrivals.push(first?),
+                Err(RecvTimeoutError::Timeout) => return Ok(arrivals),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(LlmError::Stop("nobody answers".to_owned()).into());
+                }
+            }
         }
         for arrival in receiver.try_iter() {
             arrivals.push(arrival?);

@@ -13,7 +13,8 @@ use crate::progress::Progress;
 use minijinja::context;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 /// Characters of a sentence of taste.
 const SENTENCE_CHARS_MAX: usize = 160;
@@ -29,6 +30,9 @@ pub struct Biographies {
     pub failures: Vec<(String, String)>,
 }
 
+/// How long a reply is waited for before the work looks whether it is to stop.
+const WAIT_MAX: Duration = Duration::from_millis(50);
+
 /// Has the model describe everybody who will be simulated and has rated anything.
 pub fn write(
     prompts: &Prompts,
@@ -37,7 +41,7 @@ pub fn write(
     progress: &dyn Progress,
 ) -> Result<Biographies, BehaviorError> {
     let caller = Caller { model: setting.llm.model(model)?, arm: "personas".into() };
-    let users: BTreeSet<UserId> = setting.agents.profiles.iter().map(|profile| profile.user).collect();
+    let users: BTreeSet<UserId> = setting.agents.users().collect();
     let users: Vec<UserId> =
         users.into_iter().filter(|&user| !setting.evidence.items_of(user).is_empty()).collect();
     progress.begin("write personas", users.len() as u64);
@@ -55,7 +59,13 @@ pub fn write(
     drop(sender);
     let mut found = Biographies::default();
     let mut failures = Vec::new();
-    for (user, said) in arrivals {
+    loop {
+        progress.go_on()?;
+        let (user, said) = match arrivals.recv_timeout(WAIT_MAX) {
+            Ok(arrived) => arrived,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
         let raw = setting.dataset.users.raw(user.0).to_owned();
         match said {
             Ok(said) => {

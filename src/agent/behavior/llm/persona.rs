@@ -49,7 +49,8 @@ impl PersonaFile {
     pub fn read(path: &Path) -> Result<Self, BehaviorError> {
         let bad =
             |problem: String| BehaviorError::BadInput(format!("personas {}: {problem}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+        let text = crate::intake::text(path, crate::intake::MADE_BYTES_MAX)
+            .map_err(|error| bad(error.to_string()))?;
         toml::from_str(&text).map_err(|error| bad(crate::scenario::params::toml_problem(&text, &error)))
     }
 }

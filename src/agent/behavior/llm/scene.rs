@@ -8,6 +8,7 @@ use super::reply;
 use crate::agent::behavior::Visit;
 use crate::agent::facts::Facts;
 use crate::agent::memory::{Emotional, Factual, recency};
+use crate::agent::profile::Agents;
 use crate::id::ItemId;
 use crate::llm::client::prompt_tokens;
 use crate::llm::fence::fenced;
@@ -68,8 +69,8 @@ pub struct Stage {
     pub facts: Arc<Facts>,
     /// Everybody's taste in words, by user.
     pub tastes: Vec<String>,
-    /// Raw id of every agent.
-    pub raw_ids: Vec<String>,
+    /// Everybody.
+    pub agents: Agents,
     /// What an advert says.
     pub advert: String,
     /// The run's randomness.
@@ -152,7 +153,7 @@ impl Stage {
             // Servers take whole numbers that fit into 53 bits.
             seed: luck.random::<u64>() >> 11,
         };
-        let raw = &self.raw_ids[agent.idx()];
+        let raw = self.agents.raw_id(agent);
         Ok(ChatRequest {
             messages: self.messages(task, visit, memories)?,
             sampling,
