@@ -122,6 +122,20 @@ fn serve(
             held.push(stream);
             Ok(())
         }
+        "drips" => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")?;
+            // Until the client has had enough.
+            loop {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                stream.write_all(b" ")?;
+            }
+        }
+        "swells" => {
+            let body = swelling();
+            let head = format!("Content-Encoding: gzip\r\nContent-Length: {}", body.len());
+            let head = format!("HTTP/1.1 200 OK\r\n{head}\r\nConnection: close\r\n\r\n");
+            stream.write_all(&[head.as_bytes(), &body].concat())
+        }
         "closes" => Ok(()),
         "breaks_off" => stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"pro"),
         "not_http" => stream.write_all(b"220 mail.example ESMTP\r\n"),
@@ -146,6 +160,26 @@ fn rank(request: &Value, items: &[String], mode: &str) -> Value {
         "too_many" => json!(best[..n + 1]),
         _ => json!(best[..n]),
     }
+}
+
+/// A gzip stream of less than 1,024 bytes that unpacks to more than 150,000: one block of fixed Huffman codes
+/// (RFC 1951, section 3.2.6), an `x` and then the byte before, 258 times, again and again.
+fn swelling() -> Vec<u8> {
+    let mut bits: Vec<bool> = Vec::new();
+    // Codes are packed from their most significant bit on, the head of the block from its least.
+    let mut put = |code: u32, n_bits: u32| bits.extend((0..n_bits).rev().map(|k| code >> k & 1 == 1));
+    put(0b110, 3);
+    put(0x30 + u32::from(b'x'), 8);
+    for _ in 0..600 {
+        put(0b1100_0101, 8);
+        put(0, 5);
+    }
+    put(0, 7);
+    let byte = |bits: &[bool]| bits.iter().enumerate().fold(0, |byte, (k, &bit)| byte | u8::from(bit) << k);
+    let head = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    let packed: Vec<u8> = head.into_iter().chain(bits.chunks(8).map(byte)).chain([0; 8]).collect();
+    assert!(packed.len() < 1024, "within every limit while it is packed");
+    packed
 }
 
 fn send(stream: &mut TcpStream, status: &str, body: &[u8]) -> std::io::Result<()> {
@@ -181,6 +215,7 @@ fn every_fault_names_user_page_and_cause_and_spoils_one_session() {
         ("closes", "no whole HTTP answer: ", Spoilt::Answer),
         ("breaks_off", "no whole HTTP answer: ", Spoilt::Answer),
         ("not_http", "no whole HTTP answer: ", Spoilt::Answer),
+        ("swells", "answer is longer than 2048 bytes", Spoilt::Answer),
     ];
     for &(mode, cause, spoilt) in FAULTS.iter().chain(&of_servers) {
         let server = Server::start(mode);
@@ -209,7 +244,7 @@ fn a_server_that_is_silent_is_not_asked_for_everybody() {
         assert_eq!(server.n_heard(), 7, "{mode}");
     };
     std::thread::scope(|scope| {
-        for mode in ["hangs", "stalls"] {
+        for mode in ["hangs", "stalls", "drips"] {
             scope.spawn(move || try_it(mode));
         }
     });
