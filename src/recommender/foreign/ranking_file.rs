@@ -7,7 +7,7 @@ use super::bad;
 use super::remote::quote;
 use crate::columns::{ids, numbers, whole_numbers};
 use crate::dataset::Vocabulary;
-use crate::intake::batches::{guarded, guarded_batches};
+use crate::intake::batches::{check_size, guarded, guarded_batches};
 use crate::intake::records::Bounded;
 use arrow_array::{Array, ArrayRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -221,7 +221,12 @@ impl Reading<'_> {
     fn parquet(&mut self, file: File) -> Result<(), RecommendError> {
         let path = self.path.to_owned();
         let complain = |problem: String| bad(&path, format!("cannot be read as Parquet: {problem}"));
-        let open = || ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(8192).build();
+        let file_bytes = file.metadata().map_err(|source| self.io(source))?.len();
+        let open = || {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+            check_size(builder.metadata(), file_bytes)?;
+            builder.with_batch_size(8192).build()
+        };
         let reader = guarded(open).map_err(|e| complain(e.to_string()))?;
         let mut n_before = 0usize;
         for batch in guarded_batches(reader) {
