@@ -4,7 +4,7 @@
 use super::DatasetError;
 use super::rows::{self, BadCell, open_text};
 use crate::intake::records::Bounded;
-use crate::report::visible::clipped;
+use crate::report::visible::{clipped, visible};
 use csv::ByteRecord;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -76,7 +76,7 @@ impl Table {
             path: self.path.clone(),
             problem: format!(
                 "has no column `{name}`; its columns are {}",
-                clipped(&self.header.join(", "), COLUMNS_CHARS_MAX)
+                clipped(&visible(&self.header.join(", ")), COLUMNS_CHARS_MAX)
             ),
         })
     }

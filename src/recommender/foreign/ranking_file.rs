@@ -9,6 +9,7 @@ use crate::columns::{ids, numbers, whole_numbers};
 use crate::dataset::Vocabulary;
 use crate::intake::batches::{check_size, guarded, guarded_batches};
 use crate::intake::records::Bounded;
+use crate::report::visible::visible;
 use arrow_array::{Array, ArrayRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::fs::File;
@@ -182,7 +183,7 @@ impl Reading<'_> {
         let header = rows.headers().map_err(complain)?.clone();
         let column = |name: &str| header.iter().position(|h| h.eq_ignore_ascii_case(name));
         let (Some(user), Some(item)) = (column("user"), column("item")) else {
-            let found = header.iter().collect::<Vec<_>>().join(", ");
+            let found = visible(&header.iter().collect::<Vec<_>>().join(", "));
             return Err(bad(
                 self.path,
                 format!("has the columns {found}; expected user, item and, where known, rank or score"),
