@@ -6,6 +6,9 @@ CARGO ?= cargo
 PYTHON ?= python3
 VENV := target/venv
 OUT ?= reports/quickstart
+# What `make fuzz` does, and for how long.
+TARGET ?= npy
+SECONDS ?= 600
 # The tests run language models in process; the demo does not need them.
 FEATURES ?= llama
 # Where `make install` puts things, and a folder to put before all of it (for packages).
@@ -14,7 +17,7 @@ DESTDIR ?=
 # A binary that is built already; without one, `make install` builds a release.
 BINARY ?=
 
-.PHONY: demo gates test test-long test-gguf check format lint bench tools reference clean \
+.PHONY: demo gates test test-long test-gguf fuzz check format lint bench tools reference clean \
 	dist install uninstall audit package start
 
 demo reference dist install: export WINDTUNNEL_GIT_REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
@@ -41,6 +44,10 @@ test-long: tools ## The tests that take minutes: quality on real data, ten milli
 
 test-gguf: ## The encoder gguf against every reference vector of a real model (needs cmake and libclang)
 	$(CARGO) test --release --features llama --test encoder_gguf -- --ignored --nocapture
+
+fuzz: ## libFuzzer on one TARGET for so many SECONDS (needs cargo-fuzz and a C++ compiler)
+	mkdir -p fuzz/corpus/$(TARGET)
+	RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $(TARGET) -- -max_total_time=$(SECONDS) -rss_limit_mb=2048 -timeout=10 -dict=fuzz/readers.dict
 
 check: lint test ## What has to pass before a change is shared
 

@@ -4,9 +4,13 @@
 use super::DatasetError;
 use super::rows::{self, BadCell, open_text};
 use crate::intake::records::Bounded;
+use crate::report::visible::{clipped, visible};
 use csv::ByteRecord;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+/// Characters of the names of columns that an error repeats.
+const COLUMNS_CHARS_MAX: usize = 400;
 
 /// A delimited file, row by row.
 pub(crate) struct Table {
@@ -70,7 +74,10 @@ impl Table {
     pub fn column(&self, name: &str) -> Result<usize, DatasetError> {
         self.find(&[name]).ok_or_else(|| DatasetError::BadFile {
             path: self.path.clone(),
-            problem: format!("has no column `{name}`; its columns are {}", self.header.join(", ")),
+            problem: format!(
+                "has no column `{name}`; its columns are {}",
+                clipped(&visible(&self.header.join(", ")), COLUMNS_CHARS_MAX)
+            ),
         })
     }
 

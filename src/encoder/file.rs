@@ -7,7 +7,7 @@ use super::{EncodeError, Encoder, EncoderKind, EncoderPlan, Entry, Identity};
 use crate::columns;
 use crate::dataset::Vocabulary;
 use crate::files;
-use crate::intake::batches::{guarded, guarded_batches};
+use crate::intake::batches::{check_size, guarded, guarded_batches};
 use crate::intake::records::Bounded;
 use crate::progress::Progress;
 use crate::recommender::dense::Matrix;
@@ -327,7 +327,12 @@ impl FileParams {
     fn parquet(&self, path: &Path) -> Result<(Matrix, Vec<String>), EncodeError> {
         let complain = |problem: String| bad(path, format!("cannot be read as Parquet: {problem}"));
         let file = File::open(path).map_err(|source| io(path, source))?;
-        let open = || ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(1024).build();
+        let file_bytes = file.metadata().map_err(|source| io(path, source))?.len();
+        let open = || {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+            check_size(builder.metadata(), file_bytes)?;
+            builder.with_batch_size(1024).build()
+        };
         let reader = guarded(open).map_err(|e| complain(e.to_string()))?;
         let (mut ids, mut width, mut data) = (Vec::new(), None, Vec::new());
         for batch in guarded_batches(reader) {

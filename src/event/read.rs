@@ -6,7 +6,7 @@ pub use super::ids::DenseIds;
 use super::story::Story;
 use super::{Event, EventError, ExitReason, Session, Text, What};
 use crate::id::{AgentId, ItemId};
-use crate::intake::batches::{guarded, guarded_batches};
+use crate::intake::batches::{check_size, guarded, guarded_batches};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int32Type, UInt8Type, UInt32Type};
 use arrow_array::{Array, BooleanArray, Int32Array, PrimitiveArray, RecordBatch, StringArray};
@@ -247,6 +247,7 @@ impl<'a> Log<'a> {
         let file = File::open(path).map_err(io)?;
         let load = || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new());
         let plain = guarded(load).map_err(parquet)?;
+        check_size(plain.metadata(), file.metadata().map_err(io)?.len()).map_err(parquet)?;
         check_schema(path, plain.schema())?;
         // Texts come as keys into dictionaries, as they are in the file: each is looked at once.
         let keyed = |field: &Arc<Field>| match field.data_type() {

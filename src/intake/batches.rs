@@ -4,9 +4,13 @@
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
+
+/// Values of a column that a byte of its file stands for at most: honest files of constant columns stay far below.
+const VALUES_PER_BYTE_MAX: u64 = 1024;
 
 thread_local! {
     /// Whether a panic on this thread is caught below, and so none of the terminal's business.
@@ -35,6 +39,22 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Resu
         let words = words.or(cause.downcast_ref::<&str>().copied()).unwrap_or("no words");
         Err(ParquetError::General(format!("a page is not what its header says ({words})")))
     })
+}
+
+/// Refuses a file that says it unpacks to far more than files do.
+pub(crate) fn check_size(metadata: &ParquetMetaData, file_bytes: u64) -> Result<(), ParquetError> {
+    let most = file_bytes.saturating_mul(VALUES_PER_BYTE_MAX);
+    let groups = metadata.row_groups().iter();
+    let claimed = groups.fold(0u64, |claimed, group| {
+        let columns = group.columns().iter().map(|column| column.num_values());
+        let values = columns.chain([group.num_rows()]).max().unwrap_or(0);
+        claimed.saturating_add(values.max(0) as u64)
+    });
+    if claimed <= most {
+        return Ok(());
+    }
+    let problem = format!("claims {claimed} values a column in {file_bytes} bytes, expected at most {most}");
+    Err(ParquetError::General(problem))
 }
 
 /// The batches of a reader; after an error there are none.

@@ -1,7 +1,6 @@
 //! Numbers made elsewhere: `.npy` arrays, Parquet files of vectors, ready lists.
 
 use super::case::{Case, Content};
-use std::path::Path;
 
 const VECTORS: &str = "`kind = \"embeddings\"`, `.npy`";
 const ENCODER: &str = "`[encoders]`, `kind = \"file\"`";
@@ -56,10 +55,11 @@ pub fn cases() -> Vec<Case> {
             b"PAR1xxxx\xff\xff\xff\x7fPAR1".to_vec(),
             "cannot be read as Parquet: EOF: Parquet file too small. Size is 16 but need 2147483655",
         ),
+        // What fuzzing found: a page is said to point into a dictionary, and there is none.
         encoder(
             "a Parquet file whose pages are not what they say",
             "v.parquet",
-            parquet_without_dictionary(),
+            include_bytes!("no-dictionary.parquet").to_vec(),
             "cannot be read as Parquet: Parquet error: a page is not what its header says",
         ),
         encoder("vectors without a single known id", "v.npy", npy("<f4", "(1, 2)", &row_of(1.0)), "has no vector for any of the 30 ids of the dataset, such as \"1\"; it has ids such as \"nobody\"")
@@ -73,14 +73,4 @@ pub fn cases() -> Vec<Case> {
         Case::run(LISTS, "a folder for lists", format!("{DATA}[arms.ranking]\npath = \"l.csv\"\n"), "l.csv: Is a directory")
             .content("l.csv", Content::Folder),
     ]
-}
-
-/// What fuzzing found: a page is said to point into a dictionary, and there is none. The input lies in `fuzz/`, which is
-/// not part of the package.
-fn parquet_without_dictionary() -> Vec<u8> {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/regressions/vector_files/parquet-no-dictionary");
-    let found = std::fs::read(path).unwrap_or_default();
-    let start = found.windows(4).position(|four| four == b"PAR1").unwrap_or(0);
-    found[start..].to_vec()
 }

@@ -38,8 +38,9 @@ pub struct Case {
     arguments: Vec<String>,
     served: Option<fn(&Heard) -> Answer>,
     told_in: Option<&'static str>,
+    read: Option<fn(&Path) -> String>,
     /// The exit code.
-    pub code: i32,
+    code: i32,
     /// A part of what stderr must say, `DIR` for the folder it happens in.
     pub says: &'static str,
 }
@@ -48,7 +49,17 @@ impl Case {
     /// A case of bad input.
     pub fn new(enters: &'static str, what: &'static str, arguments: &[&str], says: &'static str) -> Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Case { what, enters, files: Vec::new(), arguments, served: None, told_in: None, code: 2, says }
+        Case {
+            what,
+            enters,
+            files: Vec::new(),
+            arguments,
+            served: None,
+            told_in: None,
+            read: None,
+            code: 2,
+            says,
+        }
     }
 
     /// A scenario that is run over the finished run.
@@ -79,6 +90,11 @@ impl Case {
         self
     }
 
+    /// The exit code in words; a file that the library reads has none.
+    pub fn exit(&self) -> String {
+        if self.read.is_some() { "–".to_owned() } else { self.code.to_string() }
+    }
+
     /// With a server that answers so; its address stands for `URL` in files.
     pub fn served(mut self, answer: fn(&Heard) -> Answer) -> Self {
         self.served = Some(answer);
@@ -89,6 +105,17 @@ impl Case {
     pub fn told_in(mut self, file: &'static str) -> Self {
         (self.told_in, self.code) = (Some(file), 0);
         self
+    }
+
+    /// A file that the library reads, where the program is built without what would read it; gives the error.
+    pub fn library(
+        enters: &'static str,
+        what: &'static str,
+        bytes: Vec<u8>,
+        read: fn(&Path) -> String,
+        says: &'static str,
+    ) -> Self {
+        Case { read: Some(read), ..Case::new(enters, what, &[], says) }.file("input", bytes)
     }
 
     /// Another override.
@@ -218,6 +245,15 @@ fn meet(case: &Case) -> Result<(), String> {
             let text = String::from_utf8_lossy(bytes).replace("URL", &server.base_url());
             write(&dir.join(name), text.as_bytes());
         }
+    }
+    if let Some(read) = case.read {
+        let told = read(&dir.join("input"));
+        let is_clear = told.contains(case.says) && !told.contains('\n');
+        return if is_clear {
+            Ok(())
+        } else {
+            Err(format!("- {}: expected {:?}, found {told}", case.what, case.says))
+        };
     }
     let output = Command::cargo_bin("windtunnel")
         .expect("the binary is built")

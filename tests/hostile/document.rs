@@ -20,7 +20,7 @@ fn table() -> String {
                 cell(case.what),
                 cell(case.enters),
                 cell(case.says).replace('`', "'"),
-                case.code
+                case.exit()
             ));
         }
     }

@@ -7,8 +7,9 @@ use super::bad;
 use super::remote::quote;
 use crate::columns::{ids, numbers, whole_numbers};
 use crate::dataset::Vocabulary;
-use crate::intake::batches::{guarded, guarded_batches};
+use crate::intake::batches::{check_size, guarded, guarded_batches};
 use crate::intake::records::Bounded;
+use crate::report::visible::visible;
 use arrow_array::{Array, ArrayRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::fs::File;
@@ -182,7 +183,7 @@ impl Reading<'_> {
         let header = rows.headers().map_err(complain)?.clone();
         let column = |name: &str| header.iter().position(|h| h.eq_ignore_ascii_case(name));
         let (Some(user), Some(item)) = (column("user"), column("item")) else {
-            let found = header.iter().collect::<Vec<_>>().join(", ");
+            let found = visible(&header.iter().collect::<Vec<_>>().join(", "));
             return Err(bad(
                 self.path,
                 format!("has the columns {found}; expected user, item and, where known, rank or score"),
@@ -221,7 +222,12 @@ impl Reading<'_> {
     fn parquet(&mut self, file: File) -> Result<(), RecommendError> {
         let path = self.path.to_owned();
         let complain = |problem: String| bad(&path, format!("cannot be read as Parquet: {problem}"));
-        let open = || ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(8192).build();
+        let file_bytes = file.metadata().map_err(|source| self.io(source))?.len();
+        let open = || {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+            check_size(builder.metadata(), file_bytes)?;
+            builder.with_batch_size(8192).build()
+        };
         let reader = guarded(open).map_err(|e| complain(e.to_string()))?;
         let mut n_before = 0usize;
         for batch in guarded_batches(reader) {
