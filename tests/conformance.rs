@@ -10,6 +10,7 @@ use std::path::Path;
 use windtunnel::dataset::{Interaction, Interactions, Item, Vocabulary};
 use windtunnel::id::{GenreId, ItemId, UserId};
 use windtunnel::progress::Quiet;
+use windtunnel::recommender::without::Without;
 use windtunnel::recommender::{
     ALL, Feedback, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Request,
     Surroundings, Training, Wrapped,
@@ -341,6 +342,36 @@ fn the_answer_does_not_depend_on_the_rest_of_the_batch() {
         let mut lists = bits(&answer(&*model, &backwards));
         lists.reverse();
         assert_eq!(lists, together, "{}: backwards", kind.name());
+    }
+}
+
+#[test]
+fn whoever_answers_alike_does_not_look_at_luck() {
+    // By their definition these draw, or may; all others are ranked once for every agent of a person.
+    const DRAW: [&str; 4] = ["epsilon_greedy", "random", "softmax", "thompson"];
+    let world = World::camps();
+    for kind in kinds() {
+        let model = world.fit(kind, "");
+        assert_eq!(model.answers_alike(), !DRAW.contains(&kind.name()), "{}", kind.name());
+        let requests = world.requests();
+        let lucky: Vec<Request<'_>> =
+            requests.iter().map(|request| Request { luck: request.luck + 1_000_003, ..*request }).collect();
+        let (one, other) = (bits(&answer(&*model, &requests)), bits(&answer(&*model, &lucky)));
+        if model.answers_alike() {
+            assert_eq!(one, other, "{} looks at luck", kind.name());
+        } else {
+            assert_ne!(one, other, "{} does not draw", kind.name());
+        }
+    }
+}
+
+#[test]
+fn what_stands_around_a_model_answers_as_alike_as_the_model() {
+    let world = World::camps();
+    for (inner, alike) in [("item_knn", true), ("random", false)] {
+        let kind = windtunnel::recommender::kind(inner).expect("in the list");
+        let without = Without::new(world.fit(kind, ""), vec![1, 5]);
+        assert_eq!(without.answers_alike(), alike, "{inner} without some items");
     }
 }
 
