@@ -2,7 +2,7 @@
 //! then moved into it. Must not know what is in them.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 /// How the names of temporary files begin.
@@ -17,11 +17,40 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// The same with what `fill` writes, for files that would be a burden in memory.
 pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let mut file = BufWriter::with_capacity(1 << 16, temporary_beside(path)?);
+    let mut file = Unfinished::create(path)?;
     fill(&mut file)?;
-    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.as_file().sync_all()?;
-    persist(file, path)
+    file.finish()
+}
+
+/// A file that is being written beside its place; dropped unfinished, it leaves nothing.
+pub struct Unfinished {
+    path: PathBuf,
+    file: BufWriter<NamedTempFile>,
+}
+
+impl Unfinished {
+    /// Begins the file that will stand at `path` once it is finished.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let file = BufWriter::with_capacity(1 << 16, temporary_beside(path)?);
+        Ok(Unfinished { path: path.to_owned(), file })
+    }
+
+    /// Makes it durable and moves it into its place.
+    pub fn finish(self) -> io::Result<()> {
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        persist(file, &self.path)
+    }
+}
+
+impl Write for Unfinished {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// A temporary file in the folder of `path`, removed when it is dropped unpersisted.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use windtunnel::experiment::folder::Mode;
 use windtunnel::experiment::identity::Shard;
 use windtunnel::experiment::{self, RunError, RunOptions, shards};
 use windtunnel::progress::Quiet;
@@ -104,6 +105,17 @@ fn what_is_not_the_whole_of_one_run_is_refused_by_name() {
     assert!(unfinished.contains("twin holds a shard that is not finished"), "{unfinished}");
     let nothing = told(&[at("nowhere")]);
     assert!(nothing.contains("nowhere holds no shard"), "{nothing}");
+}
+
+#[test]
+fn no_shard_is_lost_by_merging_into_it() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dirs = shards_of(&scenario(&[]), dir.path(), 2);
+    let before = files(&dirs[0]);
+    let options = RunOptions { mode: Mode::Force, ..RunOptions::new(&dirs[0], Path::new("."), &Quiet) };
+    let error = shards::merge(&dirs, &options).expect_err("a shard for a place");
+    assert!(error.to_string().contains("is a shard and cannot be --out too"), "{error}");
+    assert!(files(&dirs[0]) == before);
 }
 
 #[test]

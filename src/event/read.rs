@@ -86,13 +86,7 @@ pub fn for_some_events(
     mut take: impl FnMut(&[Event]) -> Result<(), EventError>,
 ) -> Result<(), EventError> {
     let log = Log::open(path, ids, None, &[])?;
-    let mut begins = 0;
-    let mut groups = Vec::new();
-    for (number, group) in log.metadata.metadata().row_groups().iter().enumerate() {
-        groups.push((number, begins));
-        begins = u64::saturating_add(begins, group.num_rows().max(0) as u64);
-    }
-    for some in groups.chunks(GROUPS_AT_ONCE) {
+    for some in log.groups().chunks(GROUPS_AT_ONCE) {
         let read: Vec<Result<Vec<Event>, EventError>> =
             some.par_iter().map(|&(number, first_row)| log.events(number, first_row)).collect();
         read.into_iter().try_for_each(|events| take(&events?))?;
@@ -109,16 +103,8 @@ fn for_each(
 ) -> Result<(), EventError> {
     let unread = if wanted.is_some() { &UNREAD[..1] } else { &UNREAD };
     let log = Log::open(path, ids, wanted, unread)?;
-    let mut begins = 0;
-    let mut groups = Vec::new();
-    for (number, group) in log.metadata.metadata().row_groups().iter().enumerate() {
-        if wanted.is_none_or(|wanted| may_hold(group, wanted)) {
-            groups.push((number, begins));
-        }
-        begins = u64::saturating_add(begins, group.num_rows().max(0) as u64);
-    }
     let mut open: Option<Story> = None;
-    for some in groups.chunks(GROUPS_AT_ONCE) {
+    for some in log.groups().chunks(GROUPS_AT_ONCE) {
         let taken_apart: Vec<Apart> =
             some.par_iter().map(|&(number, first_row)| log.take_apart(number, first_row)).collect();
         for mut apart in taken_apart {
@@ -194,6 +180,9 @@ struct Log<'a> {
     wanted: Option<Wanted<'a>>,
 }
 
+/// What is wrong with a file that has other columns.
+const NOT_EVENTS: &str = "columns are not those of an event file";
+
 /// A row group taken apart.
 #[derive(Default)]
 struct Apart {
@@ -235,6 +224,20 @@ struct Batch {
     items: Arc<Vec<Option<ItemId>>>,
 }
 
+impl Batch {
+    /// Whose row it is.
+    fn agent(&self, columns: &Row<'_>, k: usize) -> Result<AgentId, String> {
+        let agent = columns.user.key(k).and_then(|key| *self.agents.get(key)?);
+        agent.ok_or_else(|| format!("user {:?} is not in agents.csv", columns.user.text(k)))
+    }
+
+    /// The item that a row is about.
+    fn item(&self, columns: &Row<'_>, k: usize) -> Result<ItemId, String> {
+        let item = columns.item.key(k).and_then(|key| *self.items.get(key)?);
+        item.ok_or_else(|| format!("item {:?} is not in items.csv", columns.item.text(k)))
+    }
+}
+
 impl<'a> Log<'a> {
     fn open(
         path: &Path,
@@ -273,6 +276,19 @@ impl<'a> Log<'a> {
         EventError::BadRow { path: self.path.clone(), row, problem: problem.into() }
     }
 
+    /// The row groups that can hold what is wanted, each with its first row's place in the file.
+    fn groups(&self) -> Vec<(usize, u64)> {
+        let mut groups = Vec::new();
+        let mut begins = 0;
+        for (number, group) in self.metadata.metadata().row_groups().iter().enumerate() {
+            if self.wanted.is_none_or(|wanted| may_hold(group, wanted)) {
+                groups.push((number, begins));
+            }
+            begins = u64::saturating_add(begins, group.num_rows().max(0) as u64);
+        }
+        groups
+    }
+
     /// Takes a row group apart: as far as it goes.
     fn take_apart(&self, number: usize, first_row: u64) -> Apart {
         let mut apart = Apart::default();
@@ -288,7 +304,7 @@ impl<'a> Log<'a> {
     fn events(&self, number: usize, first_row: u64) -> Result<Vec<Event>, EventError> {
         let mut events = Vec::new();
         self.for_each_batch(number, first_row, &mut |batch| {
-            let columns = Row::of(&batch.rows).expect("looked at before");
+            let columns = self.columns_of(&batch)?;
             for k in 0..batch.rows.num_rows() {
                 let event = event(&columns, &batch, k);
                 events.push(event.map_err(|problem| self.bad(batch.first_row + k as u64, problem))?);
@@ -323,17 +339,20 @@ impl<'a> Log<'a> {
         Ok(())
     }
 
+    fn columns_of<'b>(&self, batch: &'b Batch) -> Result<Row<'b>, EventError> {
+        Row::of(&batch.rows).ok_or_else(|| self.bad(batch.first_row, NOT_EVENTS))
+    }
+
     /// The rows with what the entries of their dictionaries stand for.
     fn batch(&self, rows: RecordBatch, first_row: u64) -> Result<Batch, EventError> {
-        let columns =
-            Row::of(&rows).ok_or_else(|| self.bad(first_row, "columns are not those of an event file"))?;
+        let columns = Row::of(&rows).ok_or_else(|| self.bad(first_row, NOT_EVENTS))?;
         let agents = columns.user.values.iter().map(|raw| self.ids.agent(raw.unwrap_or_default())).collect();
         let items = columns.item.values.iter().map(|raw| self.ids.item(raw.unwrap_or_default())).collect();
         Ok(Batch { first_row, agents: Arc::new(agents), items: Arc::new(items), rows: Arc::new(rows) })
     }
 
     fn take_batch(&self, batch: Batch, apart: &mut Apart) -> Result<(), EventError> {
-        let columns = Row::of(&batch.rows).expect("looked at before");
+        let columns = self.columns_of(&batch)?;
         let mut k = 0;
         while k < batch.rows.num_rows() {
             let (round, key) = (columns.round.value(k), columns.user.keys.value(k));
@@ -347,11 +366,8 @@ impl<'a> Log<'a> {
             }) {
                 continue;
             }
-            let agent = usize::try_from(key).ok().and_then(|key| *batch.agents.get(key)?);
-            let agent = agent.ok_or_else(|| {
-                let raw = columns.user.text(rows.start);
-                self.bad(batch.first_row + rows.start as u64, format!("user {raw:?} is not in agents.csv"))
-            })?;
+            let agent = batch.agent(&columns, rows.start);
+            let agent = agent.map_err(|problem| self.bad(batch.first_row + rows.start as u64, problem))?;
             match (&mut apart.head, apart.stories.last_mut()) {
                 (Some(_), Some(story)) if story.session.agent == agent && story.session.round == round => {
                     self.apply(story, &batch, &columns, rows)?;
@@ -360,9 +376,9 @@ impl<'a> Log<'a> {
                     head.rows.push((batch.clone(), rows));
                 }
                 (Some(_), _) => {
-                    apart.stories.push(Story::new(round, agent));
-                    let story = apart.stories.last_mut().expect("just pushed");
-                    self.apply(story, &batch, &columns, rows)?;
+                    let mut story = Story::new(round, agent);
+                    self.apply(&mut story, &batch, &columns, rows)?;
+                    apart.stories.push(story);
                 }
                 (None, _) => {
                     apart.head = Some(Head { round, agent, rows: vec![(batch.clone(), rows)] });
@@ -374,7 +390,7 @@ impl<'a> Log<'a> {
 
     fn apply_all(&self, story: &mut Story, head: &Head) -> Result<(), EventError> {
         head.rows.iter().try_for_each(|(batch, rows)| {
-            let columns = Row::of(&batch.rows).expect("looked at before");
+            let columns = self.columns_of(batch)?;
             self.apply(story, batch, &columns, rows.clone())
         })
     }
@@ -411,10 +427,14 @@ impl<'a> Keyed<'a> {
         Some(Keyed { keys: column.keys(), values: column.values().as_string_opt()? })
     }
 
+    /// The place of a text in the dictionary; `None` where there is none.
+    fn key(&self, k: usize) -> Option<usize> {
+        if self.keys.is_null(k) { None } else { usize::try_from(self.keys.value(k)).ok() }
+    }
+
     /// A text; empty where there is none.
     fn text(&self, k: usize) -> &'a str {
-        let key = if self.keys.is_null(k) { None } else { usize::try_from(self.keys.value(k)).ok() };
-        match key {
+        match self.key(k) {
             Some(key) if key < self.values.len() && !self.values.is_null(key) => self.values.value(key),
             _ => "",
         }
@@ -477,9 +497,7 @@ fn told<'a>(columns: &Row<'a>, batch: &Batch, k: usize) -> Result<Told<'a>, Stri
     let slot = (!columns.slot.is_null(k)).then(|| columns.slot.value(k));
     Ok(match columns.event.text(k) {
         "exposure" => {
-            let key = if columns.item.keys.is_null(k) { -1 } else { columns.item.keys.value(k) };
-            let item = usize::try_from(key).ok().and_then(|key| *batch.items.get(key)?);
-            let item = item.ok_or_else(|| format!("item {:?} is not in items.csv", columns.item.text(k)))?;
+            let item = batch.item(columns, k)?;
             Told::Exposure {
                 slot,
                 item,
@@ -516,14 +534,8 @@ fn told<'a>(columns: &Row<'a>, batch: &Batch, k: usize) -> Result<Told<'a>, Stri
 
 /// The event that a row was written from.
 fn event(columns: &Row<'_>, batch: &Batch, k: usize) -> Result<Event, String> {
-    let key = usize::try_from(columns.user.keys.value(k)).ok();
-    let agent = key.and_then(|key| *batch.agents.get(key)?);
-    let agent = agent.ok_or_else(|| format!("user {:?} is not in agents.csv", columns.user.text(k)))?;
-    let item = || {
-        let key = if columns.item.keys.is_null(k) { -1 } else { columns.item.keys.value(k) };
-        let item = usize::try_from(key).ok().and_then(|key| *batch.items.get(key)?);
-        item.ok_or_else(|| format!("item {:?} is not in items.csv", columns.item.text(k)))
-    };
+    let agent = batch.agent(columns, k)?;
+    let item = || batch.item(columns, k);
     let place = |slot: Option<u32>| slot.ok_or("no slot, expected one".to_owned());
     let own = |text: &str| Text::Owned(text.to_owned());
     let what = match told(columns, batch, k)? {

@@ -3,6 +3,7 @@
 
 use super::RunError;
 use super::folder::ModelFolder;
+use super::identity::hex;
 use super::model_store::ModelStore;
 use crate::dataset::{Dataset, Split};
 use crate::progress::Progress;
@@ -40,7 +41,7 @@ pub(super) fn split_hash(split: &Split) -> String {
         part.matrix.indptr.iter().for_each(|&start| hash.update((start as u64).to_le_bytes()));
         part.matrix.indices.iter().for_each(|item| hash.update(item.to_le_bytes()));
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 /// What a recommender may learn from this split.

@@ -127,7 +127,8 @@ pub fn first_difference(there: &str, here: &str) -> Option<(String, String)> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// A digest as it stands in files.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -5,6 +5,7 @@
 use super::RunError;
 use super::fit::{Fitted, FittedOn};
 use super::folder::ModelFolder;
+use super::identity::hex;
 use crate::files;
 use crate::recommender::{CurvePoint, Needs, Surroundings};
 use crate::scenario::Arm;
@@ -63,7 +64,7 @@ impl ModelStore<'_> {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&hash.finalize())
     }
 }
 

@@ -76,7 +76,20 @@ struct Found {
 pub fn merge(dirs: &[PathBuf], options: &RunOptions<'_>) -> Result<(), RunError> {
     let mut clock = manifest::Clock::start();
     let (identity, found) = survey(dirs)?;
+    let is_out = |dir: &Path| match (dir.canonicalize(), options.out.canonicalize()) {
+        (Ok(dir), Ok(out)) => dir == out,
+        _ => false,
+    };
+    if let Some(shard) = found.iter().find(|shard| is_out(&shard.dir)) {
+        let problem = "is a shard and cannot be --out too: it would be replaced".to_owned();
+        return Err(RunError::Merge { path: shard.dir.clone(), problem });
+    }
     let scenario = scenario(&found[0].dir)?;
+    if let Some(shard) = found.iter().find(|shard| shard.report.arms.len() != scenario.arms.len()) {
+        let (n_found, n_arms) = (shard.report.arms.len(), scenario.arms.len());
+        let problem = format!("has {n_found} arms, expected the {n_arms} of its scenario");
+        return Err(RunError::Merge { path: shard.dir.join(FILE_NAME), problem });
+    }
     let text = scenario_text(&scenario);
     let llm = client(&scenario, options);
     let prepared = Prepared::new(&scenario, options.base_dir, &llm, options.progress)?;
@@ -116,13 +129,11 @@ fn survey(dirs: &[PathBuf]) -> Result<(RunIdentity, Vec<Found>), RunError> {
     let mut run: Option<RunIdentity> = None;
     let mut found: Vec<Found> = Vec::new();
     for dir in dirs {
-        let (identity, report) = read(dir)?;
-        let shard = identity.shard.ok_or_else(|| bad(dir, "is no shard but a whole run".to_owned()))?;
+        let (whole, shard, report) = read(dir)?;
         if let Some(other) = found.iter().find(|other| other.shard == shard) {
             let twin = other.dir.display();
             return Err(bad(dir, format!("is shard {shard}, and so is {twin}; give each once")));
         }
-        let whole = RunIdentity { shard: None, ..identity };
         let first = run.get_or_insert_with(|| whole.clone());
         if let Some(difference) = first.difference(&whole) {
             let (what, there, here) = (difference.what, difference.there, difference.here);
@@ -152,8 +163,8 @@ fn survey(dirs: &[PathBuf]) -> Result<(RunIdentity, Vec<Found>), RunError> {
     }
 }
 
-/// What a folder says of itself.
-fn read(dir: &Path) -> Result<(RunIdentity, ShardReport), RunError> {
+/// What a folder says of itself: of which run it is, which shard of it, and what came of it.
+fn read(dir: &Path) -> Result<(RunIdentity, Shard, ShardReport), RunError> {
     let file = |name: &str, problem: &str| {
         let path = dir.join(name);
         crate::intake::text(&path, crate::intake::MADE_BYTES_MAX).map_err(|source| match source.kind() {
@@ -170,19 +181,19 @@ fn read(dir: &Path) -> Result<(RunIdentity, ShardReport), RunError> {
     let text = file(identity::FILE_NAME, "holds no shard: it has no identity.json")?;
     let identity: RunIdentity =
         serde_json::from_str(&text).map_err(|error| bad(identity::FILE_NAME, error))?;
-    if identity.shard.is_some_and(|shard| shard.of == 0 || !(1..=shard.of).contains(&shard.index)) {
-        let problem = "names a shard that cannot be".to_owned();
-        return Err(RunError::Merge { path: dir.join(identity::FILE_NAME), problem });
-    }
-    if identity.shard.is_none() {
+    let Some(shard) = identity.shard else {
         return Err(RunError::Merge {
             path: dir.to_owned(),
             problem: "is no shard but a whole run".to_owned(),
         });
+    };
+    if !(1..=shard.of).contains(&shard.index) {
+        let problem = format!("names shard {shard}, which cannot be");
+        return Err(RunError::Merge { path: dir.join(identity::FILE_NAME), problem });
     }
     let text = file(FILE_NAME, "holds a shard that is not finished; run it again with --resume")?;
     let report: ShardReport = serde_json::from_str(&text).map_err(|error| bad(FILE_NAME, error))?;
-    Ok((identity, report))
+    Ok((RunIdentity { shard: None, ..identity }, shard, report))
 }
 
 /// The scenario that a shard was run with.

@@ -187,12 +187,12 @@ impl Parts<'_> {
         let mut writer = EventWriter::create(path, &raw)?;
         for start in agents.clone().step_by(cohort_size) {
             let profiles = self.prepared.agents.profiles(start..(start + cohort_size).min(agents.end));
-            let simulated: Result<(), Stopped> =
+            let simulated: Result<(), Trouble> =
                 tunnel.simulate(&profiles, cohort_size, progress, |events| {
                     tell(events);
                     Ok(writer.write(events)?)
                 });
-            simulated.map_err(|stopped| stopped.of(&self.arm.name))?;
+            simulated.map_err(|trouble| trouble.of(&self.arm.name))?;
         }
         Ok(writer.finish()?)
     }
@@ -216,33 +216,33 @@ pub(super) fn count_failures(events: &[Event], failures: &mut Failures) {
     }
 }
 
-/// Why simulating stopped.
-enum Stopped {
+/// Why simulating cannot go on.
+enum Trouble {
     World(WorldError),
     Event(EventError),
 }
 
-impl From<WorldError> for Stopped {
+impl From<WorldError> for Trouble {
     fn from(error: WorldError) -> Self {
-        Stopped::World(error)
+        Trouble::World(error)
     }
 }
 
-impl From<EventError> for Stopped {
+impl From<EventError> for Trouble {
     fn from(error: EventError) -> Self {
-        Stopped::Event(error)
+        Trouble::Event(error)
     }
 }
 
-impl Stopped {
+impl Trouble {
     fn of(self, arm: &str) -> RunError {
         match self {
-            Stopped::World(WorldError::Recommend(source)) => {
+            Trouble::World(WorldError::Recommend(source)) => {
                 RunError::Recommend { arm: arm.to_owned(), source }
             }
-            Stopped::World(WorldError::Behavior(source)) => RunError::Behavior(source),
-            Stopped::World(WorldError::Stopped(stopped)) => RunError::Stopped(stopped),
-            Stopped::Event(source) => RunError::Event(source),
+            Trouble::World(WorldError::Behavior(source)) => RunError::Behavior(source),
+            Trouble::World(WorldError::Stopped(stopped)) => RunError::Stopped(stopped),
+            Trouble::Event(source) => RunError::Event(source),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::prepare::Prepared;
 use super::{text_bought, truth};
 use crate::event::read::{DenseIds, for_some_sessions};
 use crate::event::{EventError, Session};
-use crate::files;
+use crate::files::Unfinished;
 use crate::metric::analyse::{ArmAnalysis, ArmResult, analyse};
 use crate::metric::tables::{self, ComparisonRow, MetricsRow, SessionRow};
 use crate::metric::truth::Truths;
@@ -40,41 +40,24 @@ pub fn write(scenario: &Scenario, prepared: &Prepared, folder: &RunFolder) -> Re
     let mut results = Vec::new();
     let ratings = truth::ratings(prepared);
     let mut truths = ratings.as_ref().map(|ratings| Truths::new(ratings, scenario.arms.len()));
-    let mut trouble = None;
     let path = folder.root.join("sessions.csv");
+    let io = |source| RunError::Io { path: path.clone(), source };
     // Sessions are read once: their rows are written while they are measured.
-    let written = files::write_with(&path, |file| {
-        tables::write::<SessionRow>(&[], &SessionRow::HEADER, &mut *file).map_err(io::Error::other)?;
-        for (nth, arm) in scenario.arms.iter().enumerate() {
-            let mut wrote = Ok(());
-            let observe = |sessions: &[Session]| {
-                truths.iter_mut().for_each(|truths| sessions.iter().for_each(|s| truths.observe(nth, s)));
-                if wrote.is_ok() {
-                    wrote = write_sessions(&arm.name, sessions, setting.population, &mut *file);
-                }
-            };
-            let parts = match folder.parts(&arm.name) {
-                Ok(parts) => parts,
-                Err(error) => {
-                    trouble = Some(error);
-                    break;
-                }
-            };
-            match measure(&arm.name, &parts, setting, &ids, observe) {
-                Ok(result) => results.push(result),
-                Err(error) => {
-                    trouble = Some(error.into());
-                    break;
-                }
+    let mut rows = Unfinished::create(&path).map_err(io)?;
+    tables::write::<SessionRow>(&[], &SessionRow::HEADER, &mut rows)
+        .map_err(|error| io(io::Error::other(error)))?;
+    for (nth, arm) in scenario.arms.iter().enumerate() {
+        let mut wrote = Ok(());
+        let observe = |sessions: &[Session]| {
+            truths.iter_mut().for_each(|truths| sessions.iter().for_each(|s| truths.observe(nth, s)));
+            if wrote.is_ok() {
+                wrote = write_sessions(&arm.name, sessions, setting.population, &mut rows);
             }
-            wrote?;
-        }
-        Ok(())
-    });
-    if let Some(error) = trouble {
-        return Err(error);
+        };
+        results.push(measure(&arm.name, &folder.parts(&arm.name)?, setting, &ids, observe)?);
+        wrote.map_err(io)?;
     }
-    written.map_err(|source| RunError::Io { path, source })?;
+    rows.finish().map_err(io)?;
     if let Some(truths) = truths {
         truth::write(scenario, prepared, folder, truths, &results)?;
     }
