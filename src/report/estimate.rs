@@ -1,7 +1,8 @@
 //! Means, ratios and shares with intervals, gathered one observation at a time, for plots.
 //! The verdicts rest on the tables of [`crate::stats`], not on these.
 
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use crate::stats::student::critical;
+use statrs::distribution::{ContinuousCDF, Normal};
 
 /// A value and the interval around it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,12 +100,8 @@ pub fn share(hits: u64, n: u64, confidence: f64) -> Option<Estimate> {
 
 /// The interval of a value by its standard error; one observation has none of either.
 fn around(value: f64, error: f64, n: u64, confidence: f64) -> Estimate {
-    let half = if n < 2 {
-        0.0
-    } else {
-        StudentsT::new(0.0, 1.0, (n - 1) as f64)
-            .map_or(f64::NAN, |t| t.inverse_cdf(0.5 + confidence / 2.0) * error)
-    };
+    let half =
+        if n < 2 { 0.0 } else { critical((n - 1) as f64, 1.0 - confidence).map_or(f64::NAN, |t| t * error) };
     Estimate { value, low: value - half, high: value + half, n }
 }
 

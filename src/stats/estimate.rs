@@ -1,8 +1,7 @@
 //! An estimated difference with its standard error: its test and its interval from Student's t.
 //! Must not know how the difference was estimated.
 
-use super::paired::two_sided_t;
-use super::power::critical;
+use super::student::{self, critical};
 
 /// A difference as it was estimated.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +21,7 @@ impl Estimate {
         if self.std_error == 0.0 {
             return Some(if self.difference == 0.0 { 1.0 } else { 0.0 });
         }
-        Some(two_sided_t(self.difference / self.std_error, self.degrees)).filter(|p| p.is_finite())
+        Some(student::two_sided(self.difference / self.std_error, self.degrees)).filter(|p| p.is_finite())
     }
 
     /// The interval that covers the true difference this often; `None` unless 0 < confidence < 1 and there

@@ -14,6 +14,7 @@ pub mod proportions;
 pub mod rank_correlation;
 pub mod sequential;
 pub mod shrinkage;
+pub mod student;
 pub mod summary;
 pub mod unpaired;
 

@@ -1,8 +1,8 @@
 //! Tests of paired differences against zero. Two-sided throughout.
 //! Must not know what was paired.
 
-use super::summary;
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use super::{student, summary};
+use statrs::distribution::{ContinuousCDF, Normal};
 
 /// Two-sided p-value of Student's t on paired differences; `None` of fewer than two pairs.
 /// Differences that are all zero are no evidence (1); all the same and not zero, infinite evidence (0).
@@ -13,15 +13,7 @@ pub fn paired_t(differences: &[f64]) -> Option<f64> {
         return Some(if mean == 0.0 { 1.0 } else { 0.0 });
     }
     let t = mean / std_error;
-    Some(two_sided_t(t, (differences.len() - 1) as f64)).filter(|p| p.is_finite())
-}
-
-/// Probability that Student's t with these degrees of freedom is at least as far from 0 as `t`.
-pub(super) fn two_sided_t(t: f64, degrees: f64) -> f64 {
-    match StudentsT::new(0.0, 1.0, degrees) {
-        Ok(distribution) => (2.0 * distribution.cdf(-t.abs())).min(1.0),
-        Err(_) => f64::NAN,
-    }
+    Some(student::two_sided(t, (differences.len() - 1) as f64)).filter(|p| p.is_finite())
 }
 
 /// Pairs up to which the signed-rank distribution is counted out, as in scipy.

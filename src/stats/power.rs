@@ -2,11 +2,9 @@
 //! Power is that of the two-sided paired t-test, from the noncentral t distribution.
 //! Must not know what is compared.
 
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use super::student::{DEGREES_NORMAL, critical};
+use statrs::distribution::{ContinuousCDF, Normal};
 use statrs::function::gamma::ln_gamma;
-
-/// Degrees of freedom from which t is taken for normal.
-const DEGREES_NORMAL: f64 = 100_000.0;
 
 /// The smallest true mean difference that `n` pairs with this standard deviation of their
 /// differences find at two-sided level `alpha` with probability `power`; `None` of fewer than two
@@ -96,25 +94,6 @@ fn power_beyond(critical: f64, degrees: f64, noncentrality: f64) -> f64 {
     let density = |s: f64| (log_norm + (degrees - 1.0) * s.ln() - degrees * s * s / 2.0).exp();
     let half_width = 10.0 / (2.0 * degrees).sqrt();
     integrate(|s| density(s) * beyond(s), (1.0 - half_width).max(0.0), 1.0 + half_width)
-}
-
-/// The value that Student's t with these degrees of freedom exceeds, on either side, with probability `alpha`.
-///
-/// Found by bisection on the distribution function, whose accuracy it then has.
-pub(super) fn critical(degrees: f64, alpha: f64) -> Option<f64> {
-    if degrees >= DEGREES_NORMAL {
-        return Some(Normal::standard().inverse_cdf(1.0 - alpha / 2.0));
-    }
-    let distribution = StudentsT::new(0.0, 1.0, degrees).ok()?;
-    let (mut low, mut high) = (0.0, 1.0);
-    while 2.0 * distribution.cdf(-high) > alpha {
-        high *= 2.0;
-    }
-    for _ in 0..50 {
-        let middle = 0.5 * (low + high);
-        if 2.0 * distribution.cdf(-middle) > alpha { low = middle } else { high = middle }
-    }
-    Some(0.5 * (low + high))
 }
 
 /// Five-point Gauss–Legendre quadrature over 60 equal panels.

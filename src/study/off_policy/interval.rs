@@ -1,10 +1,8 @@
 //! Values that are sums of ratios of sums, with intervals from their influence functions: what every estimator of
 //! this study comes down to. Rows of one cluster are one witness. Must not know propensities or policies.
 
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
-
-/// Degrees of freedom from which t is taken for normal.
-const DEGREES_NORMAL: f64 = 100_000.0;
+use crate::stats::student::critical;
+use statrs::distribution::{ContinuousCDF, Normal};
 
 /// More skewness counts as this: the inverse of the transformation is all but vertical beyond.
 const SKEWNESS_MAX: f64 = 0.4;
@@ -104,7 +102,7 @@ impl Measured {
         if self.std_error == 0.0 {
             return Some((self.value - bias, self.value + bias));
         }
-        let t = t_quantile(0.5 + confidence / 2.0, self.n_clusters as f64 - 1.0)?;
+        let t = critical(self.n_clusters as f64 - 1.0, 1.0 - confidence)?;
         let normal = Normal::standard().inverse_cdf(0.5 + confidence / 2.0);
         let wider = folded_quantile(confidence, bias / self.std_error) - normal;
         let (below, above) = (unskewed(t, self.skewness), -unskewed(-t, self.skewness));
@@ -119,14 +117,6 @@ fn unskewed(z: f64, a: f64) -> f64 {
     }
     let a = a.clamp(-SKEWNESS_MAX, SKEWNESS_MAX);
     3.0 / a * ((1.0 + a * (z - a / 6.0)).cbrt() - 1.0)
-}
-
-/// The value that Student's t with these degrees of freedom stays below with this probability.
-fn t_quantile(share: f64, degrees: f64) -> Option<f64> {
-    if degrees >= DEGREES_NORMAL {
-        return Some(Normal::standard().inverse_cdf(share));
-    }
-    Some(StudentsT::new(0.0, 1.0, degrees).ok()?.inverse_cdf(share))
 }
 
 /// The c with P(|Z + t| ≤ c) = confidence, by bisection.
