@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench world` times small cohorts. `cargo bench --bench world -- scale` simulates many agents of few
 //! people by `mf` on a catalogue of MovieLens-1M's size, on one thread and on two, and says how many pages a second that
-//! is; `n_agents=`, `threads=1,2`, `repeats=`, `arm=`, `max_pages=` and `data=DIR` (MovieLens-1M itself) change the shape.
+//! is; `n_agents=`, `n_items=`, `items_per_page=`, `max_pages=`, `arm=`, `threads=1,2`, `repeats=` and `data=DIR`
+//! (MovieLens-1M itself) change the shape.
 
 use criterion::{Criterion, Throughput};
 use std::borrow::Cow;
@@ -32,14 +33,6 @@ n_agents = 10000
 [arms.mf]
 ";
 
-/// As many people and items as MovieLens-1M has, and about as many interactions.
-const LARGE: &str = "
-[dataset]
-source = \"synthetic\"
-n_users = 6040
-n_items = 3700
-";
-
 struct Raw<'a>(&'a Prepared);
 
 impl RawIds for Raw<'_> {
@@ -63,11 +56,11 @@ fn main() {
 }
 
 /// The world of a scenario, and each of its arms before it.
-fn tunnels(scenario: &Scenario, max_pages: u32) -> (Prepared, Vec<Tunnel>) {
+fn tunnels(scenario: &Scenario, items_per_page: u32, max_pages: u32) -> (Prepared, Vec<Tunnel>) {
     let prepared =
         Prepared::new(scenario, Path::new("."), &Client::none(), &Quiet).expect("a world to simulate");
     let rules = SessionRules {
-        items_per_page: 4,
+        items_per_page: items_per_page as usize,
         max_pages,
         presentation: Presentation::Ranked,
         cues: Cues::USUAL,
@@ -105,7 +98,7 @@ fn simulated(tunnel: &Tunnel, prepared: &Prepared) -> Vec<Event> {
 
 fn world(c: &mut Criterion) {
     let scenario = Scenario::parse(Path::new("bench.toml"), SCENARIO, &[]).expect("a valid scenario");
-    let (prepared, tunnels) = tunnels(&scenario, 5);
+    let (prepared, tunnels) = tunnels(&scenario, 4, 5);
     let mut group = c.benchmark_group("world");
     group.sample_size(10);
     group.throughput(Throughput::Elements(u64::from(N_AGENTS)));
@@ -156,16 +149,24 @@ struct Tally {
 fn scale(words: &[String]) {
     let told = |key: &str| words.iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
     let number = |key: &str, usual: u32| told(key).map_or(usual, |n| n.parse().expect("a number"));
-    let data = told("data").map(|dir| format!("[dataset]\nsource = \"movielens\"\npath = \"{dir}\"\n"));
+    let dataset = match told("data") {
+        Some(dir) => format!("source = \"movielens\"\npath = \"{dir}\""),
+        // As many people and items as MovieLens-1M has, and about as many interactions.
+        None => format!("source = \"synthetic\"\nn_users = 6040\nn_items = {}", number("n_items", 3700)),
+    };
     let scenario = format!(
-        "{}[population]\nn_agents = {}\n[arms.{}]\n",
-        data.as_deref().unwrap_or(LARGE),
+        "[dataset]\n{dataset}\n[population]\nn_agents = {}\n[arms.{}]\n",
         number("n_agents", 200_000),
         told("arm").unwrap_or("mf"),
     );
     let scenario = Scenario::parse(Path::new("bench.toml"), &scenario, &[]).expect("a valid scenario");
-    let (prepared, tunnels) = tunnels(&scenario, number("max_pages", 5));
-    println!("{} agents of {} people", prepared.agents.len(), prepared.dataset.n_users());
+    let (prepared, tunnels) = tunnels(&scenario, number("items_per_page", 4), number("max_pages", 5));
+    println!(
+        "{} agents of {} people, {} items",
+        prepared.agents.len(),
+        prepared.dataset.n_users(),
+        prepared.dataset.n_items(),
+    );
     for threads in told("threads").unwrap_or("1,2").split(',') {
         let n_threads = threads.parse().expect("numbers of threads");
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("a pool");

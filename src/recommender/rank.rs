@@ -21,12 +21,15 @@ pub const EXCLUDED: f32 = f32::NAN;
 /// Scores looked at in one step of [`TopN::offer`]; a multiple of every vector width.
 const STRIDE: usize = 32;
 
+/// Strides whose best scores are compared before any of them is gone through.
+const GROUP: usize = 64;
+
 /// The best `n` of a stream of scores, kept by partial selection.
 ///
-/// Scores arrive in ascending item order. Candidates gather in a buffer a few times `n`
-/// long; whenever it is full the best `n` are selected and the worst of them becomes the
-/// bar for all that follow. A later item must beat the bar strictly: on equal scores the
-/// earlier, lower id stays.
+/// Scores arrive in ascending item order. The best scores of the first strides give a bar: where `n` strides reach it,
+/// no worse score can be among the best `n`. From then on a stride is gone through only if something in it is above
+/// the bar. Candidates gather in a buffer a few times `n` long; whenever it is full the best `n` are selected and the
+/// worst of them becomes the bar. A later item must beat the bar strictly: on equal scores the earlier, lower id stays.
 #[derive(Debug, Default)]
 pub struct TopN {
     n: usize,
@@ -52,17 +55,20 @@ impl TopN {
         if self.n == 0 {
             return;
         }
-        let capacity = self.capacity();
         let mut item = first_item;
-        for stride in scores.chunks(STRIDE) {
-            // While the bar is down everything that is a number is a candidate, even -inf.
-            let full = self.kept.len() >= self.n && self.bar > f32::NEG_INFINITY;
-            if !full {
-                self.take(item, stride, capacity, |score, _| !score.is_nan());
-            } else if any_above(stride, self.bar) {
-                self.take(item, stride, capacity, |score, bar| score > bar);
+        for group in scores.chunks(GROUP * STRIDE) {
+            if self.bar == f32::NEG_INFINITY {
+                self.raise_bar(group);
             }
-            item = item.wrapping_add(stride.len() as u32);
+            for stride in group.chunks(STRIDE) {
+                // While the bar is down everything that is a number is a candidate, even -inf.
+                if self.bar == f32::NEG_INFINITY {
+                    self.take(item, stride, |score, _| !score.is_nan());
+                } else if any_above(stride, self.bar) {
+                    self.take(item, stride, |score, bar| score > bar);
+                }
+                item = item.wrapping_add(stride.len() as u32);
+            }
         }
     }
 
@@ -81,16 +87,34 @@ impl TopN {
         self.n.saturating_mul(2).saturating_add(4 * STRIDE)
     }
 
-    fn take(&mut self, first_item: u32, scores: &[f32], capacity: usize, good: impl Fn(f32, f32) -> bool) {
-        for (at, &score) in scores.iter().enumerate() {
-            if good(score, self.bar) {
-                self.kept.push((score, first_item + at as u32));
-                if self.kept.len() >= capacity {
-                    self.kept.select_nth_unstable_by(self.n - 1, best_first);
-                    self.kept.truncate(self.n);
-                    self.bar = self.kept[self.n - 1].0;
-                }
-            }
+    /// Puts the bar just below the `n`th best of the strides' best scores, if so many strides have one.
+    fn raise_bar(&mut self, group: &[f32]) {
+        let mut tops = [f32::NEG_INFINITY; GROUP];
+        let mut n_tops = 0;
+        for stride in group.chunks(STRIDE) {
+            tops[n_tops] = highest(stride);
+            n_tops += usize::from(tops[n_tops] > f32::NEG_INFINITY);
+        }
+        if self.n <= n_tops {
+            let (_, nth, _) = tops[..n_tops].select_nth_unstable_by(self.n - 1, |a, b| b.total_cmp(a));
+            self.bar = nth.next_down();
+        }
+    }
+
+    /// Takes the scores of one stride that are good, given the bar. Which they are is found for all of them first, so
+    /// that no branch hangs on a single score.
+    fn take(&mut self, first_item: u32, scores: &[f32], good: impl Fn(f32, f32) -> bool) {
+        if self.kept.len().saturating_add(scores.len()) > self.capacity() && self.kept.len() > self.n {
+            keep_best(&mut self.kept, self.n);
+            self.bar = self.kept.iter().fold(f32::INFINITY, |bar, &(score, _)| bar.min(score));
+        }
+        let bar = self.bar;
+        let mut found =
+            scores.iter().enumerate().fold(0u32, |found, (at, &s)| found | u32::from(good(s, bar)) << at);
+        while found != 0 {
+            let at = found.trailing_zeros();
+            self.kept.push((scores[at as usize], first_item + at));
+            found &= found - 1;
         }
     }
 }
@@ -106,6 +130,20 @@ pub fn keep_best(candidates: &mut Vec<(f32, u32)>, n: usize) {
 /// Whether any of the scores is above the bar; written without an early exit so that it vectorises.
 fn any_above(scores: &[f32], bar: f32) -> bool {
     scores.iter().fold(false, |any, &score| any | (score > bar))
+}
+
+/// The highest of some scores, -inf where none is a number; in lanes, so that it vectorises.
+fn highest(scores: &[f32]) -> f32 {
+    let higher = |a: f32, b: f32| if b > a { b } else { a };
+    let mut lanes = [f32::NEG_INFINITY; 8];
+    let eights = scores.chunks_exact(lanes.len());
+    let rest = eights.remainder().iter();
+    for eight in eights {
+        for (lane, &score) in lanes.iter_mut().zip(eight) {
+            *lane = higher(*lane, score);
+        }
+    }
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |a, &b| higher(a, b))
 }
 
 /// The order of ranked lists. Scores here are never NaN, and -0 equals 0.
@@ -234,17 +272,39 @@ mod tests {
     }
 
     #[test]
+    fn scores_may_come_in_pieces_of_any_size() {
+        let mut rng = Streams::new(6).stream(Purpose::Evaluation, 0, 0, 0);
+        let scores: Vec<f32> = (0..9000).map(|_| rng.random_range(0..2000) as f32).collect();
+        for n in [1, 20, 63, 64, 65, 700] {
+            let whole = ranked(&scores, n, &[], &[]);
+            for size in [1, 31, 33, 1000, 2048, 2049] {
+                let mut top = TopN::new();
+                top.reset(n);
+                for (at, piece) in scores.chunks(size).enumerate() {
+                    top.offer((at * size) as u32, piece);
+                }
+                let pieced: Vec<u32> = top.finish().items.iter().map(|item| item.0).collect();
+                assert_eq!(pieced, whole, "n {n}, pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
     fn partial_selection_equals_the_full_sort() {
         let mut rng = Streams::new(5).stream(Purpose::Evaluation, 0, 0, 0);
         for case in 0..300 {
-            let n_items = rng.random_range(1..700usize);
+            // Mostly less than a group of strides, sometimes several.
+            let n_items = rng.random_range(if case % 50 == 0 { 2000..6000 } else { 1..700usize });
             // Few distinct values, so that ties are everywhere.
             let n_levels = if case % 2 == 0 { 5 } else { 1000 };
             let scores: Vec<f32> = (0..n_items)
                 .map(|_| match rng.random_range(0..=n_levels) {
                     0 => f32::NAN,
                     1 => f32::NEG_INFINITY,
-                    level => level as f32,
+                    2 if case % 3 == 0 => f32::INFINITY,
+                    3 => -0.0,
+                    4 => 0.0,
+                    level => level as f32 - 500.0,
                 })
                 .collect();
             let known: Vec<u32> = (0..n_items as u32).filter(|_| rng.random_range(0..4) == 0).collect();
