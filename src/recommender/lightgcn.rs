@@ -8,16 +8,16 @@
 //! The parts are in [`training::graph`](super::training::graph) and [`training::gcn`](super::training::gcn).
 
 use super::factors::Factors;
+use super::fitted::Fitted;
 use super::training::adam::Rate;
 use super::training::bpr::Triple;
-use super::training::checkpoint::Fingerprint;
 use super::training::gcn::{Gcn, GcnSettings};
-use super::training::schedule::{Learner, Schedule, run};
+use super::training::schedule::{Learner, Schedule, train};
 use super::training::validation::Holdout;
 use super::{
-    About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
+    About, ColdItems, FitContext, Needs, RecommendError, Recommender, RecommenderKind, Surroundings,
 };
-use super::{Request, Trainer, Training, model_file};
+use super::{Trainer, Training};
 use crate::scenario::params::{self, Complaint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -117,8 +117,7 @@ impl RecommenderKind for LightGcn {
     }
 
     fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
-        let params = model_file::read_header(dir, NAME)?;
-        Ok(Box::new(FittedLightGcn { params, factors: Factors::load(dir)? }))
+        Fitted::<LightGcnParams, _>::load(NAME, dir, |_| Factors::load(dir))
     }
 }
 
@@ -128,17 +127,10 @@ impl Trainer for LightGcnParams {
         training: &Training<'_>,
         context: &mut FitContext<'_>,
     ) -> Result<Box<dyn Recommender>, RecommendError> {
-        let holdout = Holdout::new(training.train, training.valid);
         let mut learner = GcnLearner(Gcn::new(self.settings(), &training.train.matrix, context));
-        let fingerprint = Fingerprint {
-            kind: NAME,
-            params: serde_json::to_string(self).unwrap_or_default(),
-            train: training.train,
-            valid: training.valid,
-        };
-        run(NAME, &mut learner, self.schedule(), holdout.as_ref(), fingerprint, context)?;
+        train(NAME, self, "", &mut learner, self.schedule(), training, context)?;
         let factors = learner.0.factors(training);
-        Ok(Box::new(FittedLightGcn { params: self.clone(), factors }))
+        Ok(Fitted::boxed(NAME, self.clone(), factors))
     }
 }
 
@@ -177,31 +169,6 @@ impl Learner for GcnLearner<'_> {
 
     fn n_model_tables(&self) -> usize {
         1
-    }
-}
-
-/// Propagated vectors and what they were fitted with.
-struct FittedLightGcn {
-    params: LightGcnParams,
-    factors: Factors,
-}
-
-impl Recommender for FittedLightGcn {
-    fn recommend(&self, requests: &[Request<'_>]) -> Result<Vec<Ranked>, RecommendError> {
-        Ok(self.factors.recommend(requests))
-    }
-
-    fn adapts_in_session(&self) -> bool {
-        false
-    }
-
-    fn answers_alike(&self) -> bool {
-        true
-    }
-
-    fn save(&self, dir: &Path) -> Result<(), RecommendError> {
-        model_file::write_header(dir, NAME, &self.params)?;
-        self.factors.save(dir)
     }
 }
 

@@ -12,17 +12,17 @@
 
 use super::dense::Matrix;
 use super::factors::Factors;
+use super::fitted::Fitted;
 use super::training::blocks::{Blocks, Meeting};
-use super::training::checkpoint::Fingerprint;
 use super::training::init::{TableKey, normal, padded, unpad};
 use super::training::negatives::Seen;
-use super::training::schedule::{Learner, Schedule, run};
+use super::training::schedule::{Learner, Schedule, train};
 use super::training::sgd::{Objective, Step, descend};
 use super::training::validation::Holdout;
 use super::{
-    About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
+    About, ColdItems, FitContext, Needs, RecommendError, Recommender, RecommenderKind, Surroundings,
 };
-use super::{Request, Trainer, Training, model_file};
+use super::{Trainer, Training};
 use crate::dataset::sparse::Csr;
 use crate::scenario::params::{self, Complaint, within};
 use schemars::JsonSchema;
@@ -130,8 +130,7 @@ impl RecommenderKind for Mf {
     }
 
     fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
-        let params = model_file::read_header(dir, NAME)?;
-        Ok(Box::new(FittedMf { params, factors: Factors::load(dir)? }))
+        Fitted::<MfParams, _>::load(NAME, dir, |_| Factors::load(dir))
     }
 }
 
@@ -141,20 +140,13 @@ impl Trainer for MfParams {
         training: &Training<'_>,
         context: &mut FitContext<'_>,
     ) -> Result<Box<dyn Recommender>, RecommendError> {
-        let holdout = Holdout::new(training.train, training.valid);
         let mut learner = MfLearner::new(self, &training.train.matrix, context);
-        let fingerprint = Fingerprint {
-            kind: NAME,
-            params: serde_json::to_string(self).unwrap_or_default(),
-            train: training.train,
-            valid: training.valid,
-        };
-        run(NAME, &mut learner, self.schedule(), holdout.as_ref(), fingerprint, context)?;
+        train(NAME, self, "", &mut learner, self.schedule(), training, context)?;
         let width = self.embedding_size as usize;
         let users = Matrix::new(training.n_users(), width, unpad(&learner.users, width));
         let items = Matrix::new(training.n_items(), width, unpad(&learner.items, width));
         let factors = Factors::new(users, items, None, training.train);
-        Ok(Box::new(FittedMf { params: self.clone(), factors }))
+        Ok(Fitted::boxed(NAME, self.clone(), factors))
     }
 }
 
@@ -215,31 +207,6 @@ impl Learner for MfLearner<'_> {
 
     fn n_model_tables(&self) -> usize {
         2
-    }
-}
-
-/// Fitted vectors and what they were fitted with.
-struct FittedMf {
-    params: MfParams,
-    factors: Factors,
-}
-
-impl Recommender for FittedMf {
-    fn recommend(&self, requests: &[Request<'_>]) -> Result<Vec<Ranked>, RecommendError> {
-        Ok(self.factors.recommend(requests))
-    }
-
-    fn adapts_in_session(&self) -> bool {
-        false
-    }
-
-    fn answers_alike(&self) -> bool {
-        true
-    }
-
-    fn save(&self, dir: &Path) -> Result<(), RecommendError> {
-        model_file::write_header(dir, NAME, &self.params)?;
-        self.factors.save(dir)
     }
 }
 

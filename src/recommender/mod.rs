@@ -10,6 +10,7 @@
 pub mod cholesky;
 pub mod dense;
 pub mod factors;
+pub mod fitted;
 pub mod history;
 pub mod model_file;
 pub mod rank;

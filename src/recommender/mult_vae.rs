@@ -15,10 +15,9 @@ use super::model_file;
 use super::mult_vae_network::{Batch, Shape, Weights, Workspace};
 use super::rank::rank_blocks;
 use super::training::adam::{Decay, Moments, Rate};
-use super::training::checkpoint::Fingerprint;
 use super::training::init::padded;
 use super::training::negatives::shuffle;
-use super::training::schedule::{Learner, Schedule, run};
+use super::training::schedule::{Learner, Schedule, train};
 use super::training::validation::Holdout;
 use super::{
     About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
@@ -174,15 +173,8 @@ impl Trainer for MultVaeParams {
         training: &Training<'_>,
         context: &mut FitContext<'_>,
     ) -> Result<Box<dyn Recommender>, RecommendError> {
-        let holdout = Holdout::new(training.train, training.valid);
         let mut learner = VaeLearner::new(self, &training.train.matrix, context);
-        let fingerprint = Fingerprint {
-            kind: NAME,
-            params: serde_json::to_string(self).unwrap_or_default(),
-            train: training.train,
-            valid: training.valid,
-        };
-        run(NAME, &mut learner, self.schedule(), holdout.as_ref(), fingerprint, context)?;
+        train(NAME, self, "", &mut learner, self.schedule(), training, context)?;
         let history = History::new(training.train);
         let popularity = history.popularity();
         Ok(Box::new(Fitted { params: self.clone(), popularity, history, weights: learner.weights }))

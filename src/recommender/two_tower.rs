@@ -11,19 +11,19 @@
 
 use super::dense::Matrix;
 use super::factors::Factors;
+use super::fitted::Fitted;
 use super::history::History;
 use super::text_towers::{Parts, TextTowers, mean_rows};
 use super::training::adam::{Decay, Rate};
-use super::training::checkpoint::Fingerprint;
 use super::training::contrast::{Contrast, Workspace};
 use super::training::cosine;
 use super::training::init::{pad, padded, unpad};
 use super::training::mlp::{Mlp, Shape};
 use super::training::negatives::shuffle;
-use super::training::schedule::{Learner, Schedule, run};
+use super::training::schedule::{Learner, Schedule, train};
 use super::training::validation::Holdout;
-use super::{About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind};
-use super::{Request, Surroundings, Trainer, Training, model_file};
+use super::{About, ColdItems, FitContext, Needs, RecommendError, Recommender, RecommenderKind};
+use super::{Surroundings, Trainer, Training};
 use crate::dataset::sparse::Csr;
 use crate::encoder::library;
 use crate::rng::{Purpose, Streams};
@@ -132,9 +132,7 @@ impl RecommenderKind for TwoTower {
     }
 
     fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
-        let params: TwoTowerParams = model_file::read_header(dir, NAME)?;
-        let towers = TextTowers::load(dir, params.fold_in)?;
-        Ok(Box::new(Fitted { params, towers }))
+        Fitted::load(NAME, dir, |params: &TwoTowerParams| TextTowers::load(dir, params.fold_in))
     }
 }
 
@@ -145,17 +143,10 @@ impl Trainer for TwoTowerParams {
         context: &mut FitContext<'_>,
     ) -> Result<Box<dyn Recommender>, RecommendError> {
         let encoded = training.item_vectors(&self.encoder, context)?;
-        let holdout = Holdout::new(training.train, training.valid);
         let mut learner = TowerLearner::new(self, &training.train.matrix, &encoded.vectors, context);
-        let fingerprint = Fingerprint {
-            kind: NAME,
-            params: format!("{} {}", serde_json::to_string(self).unwrap_or_default(), encoded.hash()),
-            train: training.train,
-            valid: training.valid,
-        };
-        run(NAME, &mut learner, self.schedule(), holdout.as_ref(), fingerprint, context)?;
+        train(NAME, self, &encoded.hash(), &mut learner, self.schedule(), training, context)?;
         let towers = TextTowers::new(learner.finish(training), self.fold_in);
-        Ok(Box::new(Fitted { params: self.clone(), towers }))
+        Ok(Fitted::boxed(NAME, self.clone(), towers))
     }
 
     fn encoder(&self) -> Option<&str> {
@@ -342,31 +333,6 @@ impl Learner for TowerLearner<'_> {
 
     fn n_model_tables(&self) -> usize {
         self.people.tables().len() + self.items.tables().len()
-    }
-}
-
-/// The fitted towers.
-struct Fitted {
-    params: TwoTowerParams,
-    towers: TextTowers,
-}
-
-impl Recommender for Fitted {
-    fn recommend(&self, requests: &[Request<'_>]) -> Result<Vec<Ranked>, RecommendError> {
-        Ok(self.towers.recommend(requests))
-    }
-
-    fn adapts_in_session(&self) -> bool {
-        self.towers.folds_in()
-    }
-
-    fn answers_alike(&self) -> bool {
-        true
-    }
-
-    fn save(&self, dir: &Path) -> Result<(), RecommendError> {
-        model_file::write_header(dir, NAME, &self.params)?;
-        self.towers.save(dir)
     }
 }
 

@@ -7,11 +7,12 @@
 
 use super::super::dense::{Matrix, dot};
 use super::super::factors::Factors;
+use super::super::fitted::Fitted;
 use super::super::training::graph;
 use super::super::{
-    About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
+    About, ColdItems, FitContext, Needs, RecommendError, Recommender, RecommenderKind, Surroundings,
 };
-use super::super::{Request, Trainer, Training, model_file};
+use super::super::{Trainer, Training, model_file};
 use super::{bad, require};
 use crate::dataset::Vocabulary;
 use crate::scenario::params::{self, Complaint};
@@ -98,8 +99,7 @@ impl RecommenderKind for Embeddings {
     }
 
     fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
-        let params = model_file::read_header(dir, NAME)?;
-        Ok(Box::new(Fitted { params, factors: Factors::load(dir)? }))
+        Fitted::<EmbeddingsParams, _>::load(NAME, dir, |_| Factors::load(dir))
     }
 }
 
@@ -140,7 +140,7 @@ impl Trainer for EmbeddingsParams {
         }
         let popularity = training.train.item_counts().iter().map(|&count| count as f32).collect();
         let factors = Factors::from_parts(users, items, item_bias, popularity);
-        Ok(Box::new(Fitted { params: self.clone(), factors }))
+        Ok(Fitted::boxed(NAME, self.clone(), factors))
     }
 }
 
@@ -185,30 +185,5 @@ fn normalise(rows: &mut Matrix) {
         if length > 0.0 {
             row.iter_mut().for_each(|x| *x /= length);
         }
-    }
-}
-
-/// The vectors that score, and where they came from.
-struct Fitted {
-    params: EmbeddingsParams,
-    factors: Factors,
-}
-
-impl Recommender for Fitted {
-    fn recommend(&self, requests: &[Request<'_>]) -> Result<Vec<Ranked>, RecommendError> {
-        Ok(self.factors.recommend(requests))
-    }
-
-    fn adapts_in_session(&self) -> bool {
-        false
-    }
-
-    fn answers_alike(&self) -> bool {
-        true
-    }
-
-    fn save(&self, dir: &Path) -> Result<(), RecommendError> {
-        model_file::write_header(dir, NAME, &self.params)?;
-        self.factors.save(dir)
     }
 }

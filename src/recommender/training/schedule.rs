@@ -3,8 +3,9 @@
 
 use super::checkpoint::{Checkpoint, Fingerprint};
 use super::validation::{Holdout, MEASURE};
-use crate::recommender::{CurvePoint, FitContext, RecommendError};
+use crate::recommender::{CurvePoint, FitContext, RecommendError, Training};
 use crate::scenario::params::{Complaint, within};
+use serde::Serialize;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -60,16 +61,28 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
 
 /// Trains until the epochs are used up or validation stops improving, and leaves the
 /// learner with its best tables (its last, where there is no holdout).
-pub fn run(
-    phase: &str,
+///
+/// `kind`, `params` and `inputs` (the hash of what is learned from beside the interactions, where there is such) tell
+/// which checkpoint is this training's.
+pub fn train(
+    kind: &'static str,
+    params: &impl Serialize,
+    inputs: &str,
     learner: &mut dyn Learner,
     schedule: Schedule,
-    holdout: Option<&Holdout<'_>>,
-    fingerprint: Fingerprint<'_>,
+    training: &Training<'_>,
     context: &mut FitContext<'_>,
 ) -> Result<(), RecommendError> {
-    context.progress.begin(&format!("training {phase}"), u64::from(schedule.epochs));
-    let result = run_epochs(learner, schedule, holdout, &fingerprint, context, CHECKPOINT_EVERY);
+    let holdout = Holdout::new(training.train, training.valid);
+    let params = serde_json::to_string(params).unwrap_or_default();
+    let fingerprint = Fingerprint {
+        kind,
+        params: format!("{params} {inputs}"),
+        train: training.train,
+        valid: training.valid,
+    };
+    context.progress.begin(&format!("training {kind}"), u64::from(schedule.epochs));
+    let result = run_epochs(learner, schedule, holdout.as_ref(), &fingerprint, context, CHECKPOINT_EVERY);
     context.progress.end();
     result
 }
