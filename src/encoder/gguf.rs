@@ -108,17 +108,7 @@ impl EncoderKind for Gguf {
     }
 
     fn check(&self, at: &str, table: &toml::Table) -> Result<Box<dyn EncoderPlan>, Complaint> {
-        if !table.contains_key("path") {
-            // A key that is misspelt is the likelier complaint.
-            let mut with_path = table.clone();
-            with_path.insert("path".to_owned(), toml::Value::String("model.gguf".to_owned()));
-            params::parse::<GgufParams>(at, &with_path)?;
-            return Err(Complaint::Missing {
-                path: format!("{at}.path"),
-                expected: "a GGUF file".to_owned(),
-            });
-        }
-        let params: GgufParams = params::parse(at, table)?;
+        let params: GgufParams = params::parse_with(at, table, &[("path", "a GGUF file")])?;
         params.check(at)?;
         plan(at, params)
     }

@@ -156,17 +156,7 @@ impl BackendKind for Llama {
     }
 
     fn check(&self, at: &str, table: &toml::Table) -> Result<Box<dyn BackendPlan>, Complaint> {
-        if !table.contains_key("path") {
-            // A key that is misspelt is the likelier complaint.
-            let mut with_path = table.clone();
-            with_path.insert("path".to_owned(), toml::Value::String("model.gguf".to_owned()));
-            params::parse::<LlamaParams>(at, &with_path)?;
-            return Err(Complaint::Missing {
-                path: format!("{at}.path"),
-                expected: "a GGUF file".to_owned(),
-            });
-        }
-        let params: LlamaParams = params::parse(at, table)?;
+        let params: LlamaParams = params::parse_with(at, table, &[("path", "a GGUF file")])?;
         params.check(at)?;
         plan(at, params)
     }

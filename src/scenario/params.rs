@@ -119,6 +119,16 @@ fn typo_max(name: &str, candidate: &str) -> usize {
 /// `T` derives `Deserialize` and `JsonSchema`, with `#[serde(default, deny_unknown_fields)]`
 /// where it has defaults. Unknown keys are answered with the nearest valid one.
 pub fn parse<T: DeserializeOwned + JsonSchema>(at: &str, table: &toml::Table) -> Result<T, Complaint> {
+    parse_with(at, table, &[])
+}
+
+/// The same where some keys, each with what belongs there in words, must be in the table.
+pub fn parse_with<T: DeserializeOwned + JsonSchema>(
+    at: &str,
+    table: &toml::Table,
+    required: &[(&str, &str)],
+) -> Result<T, Complaint> {
+    // A key that is misspelt is a likelier complaint than one that is missing.
     let expected = keys::<T>();
     for key in table.keys() {
         if !expected.iter().any(|known| known == key) {
@@ -128,6 +138,9 @@ pub fn parse<T: DeserializeOwned + JsonSchema>(at: &str, table: &toml::Table) ->
                 expected,
             });
         }
+    }
+    if let Some((key, expected)) = required.iter().find(|(key, _)| !table.contains_key(*key)) {
+        return Err(Complaint::Missing { path: format!("{at}.{key}"), expected: (*expected).to_owned() });
     }
     // One key at a time first, so that a wrong type is reported at its own path.
     T::deserialize(toml::Value::Table(table.clone())).map_err(|error| {

@@ -100,6 +100,7 @@ fn vectors_of_the_wrong_shape_are_refused_with_both_shapes() {
     for (params, complaint) in [
         ("", "arms.x.users is missing: the .npy file of the user vectors"),
         ("users = \"a\"", "arms.x.items is missing: the .npy file of the item vectors"),
+        ("usrs = \"a\"\nitems = \"b\"", "unknown key `arms.x.usrs`, did you mean `users`?"),
         (
             "users = \"a\"\nitems = \"b\"\npropagate_layers = 11",
             "arms.x.propagate_layers is 11, must be 0..=10",

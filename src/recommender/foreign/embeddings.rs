@@ -13,7 +13,7 @@ use super::super::{
     About, ColdItems, FitContext, Needs, RecommendError, Recommender, RecommenderKind, Surroundings,
 };
 use super::super::{Trainer, Training, model_file};
-use super::{bad, require};
+use super::bad;
 use crate::dataset::Vocabulary;
 use crate::scenario::params::{self, Complaint};
 use schemars::JsonSchema;
@@ -91,9 +91,9 @@ impl RecommenderKind for Embeddings {
     }
 
     fn check(&self, at: &str, table: &toml::Table) -> Result<Box<dyn Trainer>, Complaint> {
-        require(at, table, "users", "the .npy file of the user vectors")?;
-        require(at, table, "items", "the .npy file of the item vectors")?;
-        let params: EmbeddingsParams = params::parse(at, table)?;
+        let users = ("users", "the .npy file of the user vectors");
+        let items = ("items", "the .npy file of the item vectors");
+        let params: EmbeddingsParams = params::parse_with(at, table, &[users, items])?;
         params::within(at, "propagate_layers", params.propagate_layers, 0, 10)?;
         Ok(Box::new(params))
     }

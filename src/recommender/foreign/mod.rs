@@ -20,16 +20,7 @@ pub mod roster;
 
 use super::RecommendError;
 use super::model_file;
-use crate::scenario::params::Complaint;
 use std::path::Path;
-
-/// Complains where a key without a default is missing.
-fn require(at: &str, table: &toml::Table, key: &str, expected: &str) -> Result<(), Complaint> {
-    if table.contains_key(key) {
-        return Ok(());
-    }
-    Err(Complaint::Missing { path: format!("{at}.{key}"), expected: expected.to_owned() })
-}
 
 /// A complaint about a file from elsewhere.
 fn bad(path: &Path, problem: impl Into<String>) -> RecommendError {

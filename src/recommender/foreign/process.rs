@@ -10,7 +10,6 @@ use super::super::{
 use super::child::{Child, NoLine};
 use super::connected::{self, Common, Connect};
 use super::remote::{Fault, Transport};
-use super::require;
 use crate::scenario::params::{self, Complaint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -77,13 +76,8 @@ impl RecommenderKind for Process {
     }
 
     fn check(&self, at: &str, table: &toml::Table) -> Result<Box<dyn Trainer>, Complaint> {
-        require(
-            at,
-            table,
-            "command",
-            "the program and its arguments, e.g. [\"python3\", \"recommender.py\"]",
-        )?;
-        let params: ProcessParams = params::parse(at, table)?;
+        let command = ("command", "the program and its arguments, e.g. [\"python3\", \"recommender.py\"]");
+        let params: ProcessParams = params::parse_with(at, table, &[command])?;
         connected::check_command(at, "command", &params.command)?;
         params.common().check(at)?;
         Ok(Box::new(params))

@@ -10,9 +10,9 @@ use super::super::{
     About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
 };
 use super::super::{Request, Trainer, Training, model_file};
+use super::bad;
 use super::ranking_file::{self, Lists};
 use super::roster::check_raw_ids;
-use super::{bad, require};
 use crate::id::ItemId;
 use crate::scenario::params::{self, Complaint};
 use schemars::JsonSchema;
@@ -69,8 +69,8 @@ impl RecommenderKind for Ranking {
     }
 
     fn check(&self, at: &str, table: &toml::Table) -> Result<Box<dyn Trainer>, Complaint> {
-        require(at, table, "path", "the file with the lists")?;
-        Ok(Box::new(params::parse::<RankingParams>(at, table)?))
+        let path = ("path", "the file with the lists");
+        Ok(Box::new(params::parse_with::<RankingParams>(at, table, &[path])?))
     }
 
     fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {

@@ -7,9 +7,9 @@ use super::super::{
     About, ColdItems, FitContext, Needs, Ranked, RecommendError, Recommender, RecommenderKind, Surroundings,
 };
 use super::super::{Request, Trainer, Training, model_file};
+use super::bad;
 use super::ranking_file::Lists;
 use super::roster::check_raw_ids;
-use super::{bad, require};
 use crate::event::EventError;
 use crate::event::recorded::{self, Names};
 use crate::id::{ItemId, UserId};
@@ -53,8 +53,8 @@ impl RecommenderKind for Recorded {
     }
 
     fn check(&self, at: &str, table: &toml::Table) -> Result<Box<dyn Trainer>, Complaint> {
-        require(at, table, "transcripts", "the file of recorded sessions or calls")?;
-        Ok(Box::new(params::parse::<RecordedParams>(at, table)?))
+        let transcripts = ("transcripts", "the file of recorded sessions or calls");
+        Ok(Box::new(params::parse_with::<RecordedParams>(at, table, &[transcripts])?))
     }
 
     fn load(&self, dir: &Path, _around: &Surroundings) -> Result<Box<dyn Recommender>, RecommendError> {
