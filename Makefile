@@ -61,7 +61,7 @@ lint: tools ## Formatting, clippy and documentation, warnings denied
 
 reference: ## Make the committed reference report again
 	$(CARGO) run --release -- run scenarios/quickstart.toml --out reports/reference --force
-	rm -r reports/reference/events reports/reference/sessions.csv reports/reference/agents.csv
+	cd reports/reference && rm -r events sessions.csv agents.csv people.csv identity.json
 
 bench: tools ## All benches
 	$(CARGO) bench --features "$(FEATURES)"

@@ -47,6 +47,20 @@ pub fn value(value: f64, unit: &str) -> String {
     if unit == "share" && value.is_finite() { percent(value) } else { number(value) }
 }
 
+/// A value of a metric beside its interval: with the digits of [`value`], and more where the interval has more.
+pub fn value_beside(mean: f64, interval: Option<(f64, f64)>, unit: &str) -> String {
+    let is_share = unit == "share";
+    let scale = if is_share { 100.0 } else { 1.0 };
+    let n_decimals = interval.and_then(|(low, high)| decimals_within((high - low).abs() / 2.0 * scale));
+    match n_decimals {
+        Some(n) if mean.is_finite() && n > decimals((mean * scale).abs()) => {
+            let suffix = if is_share { format!("{THIN}%") } else { String::new() };
+            fixed(mean * scale, n) + &suffix
+        }
+        _ => value(mean, unit),
+    }
+}
+
 /// A share as a percentage.
 pub fn percent(share: f64) -> String {
     if !share.is_finite() {
@@ -196,6 +210,11 @@ mod tests {
         assert_eq!(interval(6.71234, 6.91234, "score"), "6.71 … 6.91");
         assert_eq!(interval(570.9, 578.9, "interactions"), "571 … 579");
         assert_eq!(interval(3.0, 3.0, "pages"), "3.00 … 3.00");
+        assert_eq!(value_beside(7.8751, Some((7.856, 7.894)), "score"), "7.875");
+        assert_eq!(value_beside(7.8751, Some((7.7, 8.0)), "score"), "7.88");
+        assert_eq!(value_beside(0.68231, Some((0.6805, 0.6844)), "share"), "68.23\u{202f}%");
+        assert_eq!(value_beside(0.68231, None, "share"), "68.2\u{202f}%");
+        assert_eq!(value_beside(f64::NAN, Some((1.0, 1.001)), "score"), "–");
         assert_eq!(p_value(0.0), "<\u{a0}0.001");
         assert_eq!(p_statement(0.0341), "p\u{a0}=\u{a0}0.034");
         assert_eq!(

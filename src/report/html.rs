@@ -148,8 +148,10 @@ fn key_cell(report: &Report, arm: &str, metric: &str) -> Value {
         }
         _ => "",
     };
-    let interval = row.ci_low.zip(row.ci_high).map(|(low, high)| format::interval(low, high, unit));
-    context! { value => format::value(row.mean.unwrap_or(f64::NAN), unit), interval => interval.unwrap_or_default(), mark }
+    let ends = row.ci_low.zip(row.ci_high);
+    let value = format::value_beside(row.mean.unwrap_or(f64::NAN), ends, unit);
+    let interval = ends.map(|(low, high)| format::interval(low, high, unit));
+    context! { value, interval => interval.unwrap_or_default(), mark }
 }
 
 /// Every metric of the last round: headline, diversity and bias, then the others as in their file.

@@ -130,8 +130,9 @@ fn leaders<'a>(report: &Report, best_first: &[&'a str], metric: &str) -> Vec<&'a
 fn told_value(report: &Report, arm: &str, metric: &str) -> String {
     let unit = report.unit(metric);
     let Some(row) = report.metric(arm, metric) else { return format!("{arm} {}", format::UNKNOWN) };
-    let value = format::value(row.mean.unwrap_or(f64::NAN), unit);
-    match row.ci_low.zip(row.ci_high) {
+    let interval = row.ci_low.zip(row.ci_high);
+    let value = format::value_beside(row.mean.unwrap_or(f64::NAN), interval, unit);
+    match interval {
         Some((low, high)) => format!("{arm} {value} ({})", between(low, high, unit, "%")),
         None => format!("{arm} {value}"),
     }
