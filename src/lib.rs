@@ -13,6 +13,7 @@
 #![deny(missing_docs, unsafe_code)]
 
 mod columns;
+mod digest;
 pub mod files;
 pub mod id;
 mod intake;

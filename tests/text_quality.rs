@@ -112,7 +112,9 @@ fn the_same_scenario_serves_a_shop_when_only_the_dataset_changes() {
         ),
         // A build without llama.cpp has no MiniLM; the rest of the scenario stands as it is.
         "encoders.minilm={kind=\"tfidf_svd\"}".to_owned(),
-        "arms={random={}, mf={}, lightgcn={}, alpharec={encoder=\"minilm\"}, rlmrec={encoder=\"minilm\"}}"
+        // A few epochs tell ten times random from random; those of the defaults would take half an hour.
+        "arms={random={}, mf={}, lightgcn={epochs=8}, alpharec={encoder=\"minilm\", epochs=8}, \
+         rlmrec={encoder=\"minilm\", epochs=8}}"
             .to_owned(),
     ];
     let Some(tables) = evaluated("llm-enhanced.toml", &["amazon-beauty"], &overrides) else { return };

@@ -17,6 +17,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -68,6 +69,8 @@ def main():
     warnings.simplefilter("ignore")
     shapes = sys.argv[1:] or SHAPES
     rates = ours(shapes)
+    # T-RECS leaves a log file wherever it runs.
+    os.chdir(tempfile.mkdtemp())
     print("| users × items, agents | T-RECS | windtunnel, 1 thread | ratio | all threads | ratio |")
     print("|---|---|---|---|---|---|")
     for shape in shapes:

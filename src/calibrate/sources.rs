@@ -8,6 +8,7 @@ use crate::agent::behavior::choice::view::{Person, Prospect};
 use crate::agent::halves::{Dealt, Half};
 use crate::agent::memory::Memory;
 use crate::agent::profile::Profile;
+use crate::digest::hex;
 use crate::event::read::{DenseIds, for_each_session};
 use crate::event::recorded::{self, Names, Recorded, Words};
 use crate::event::{ExitReason, Session, transcript};
@@ -190,5 +191,5 @@ fn hash(paths: &[PathBuf]) -> Result<String, CalibrateError> {
         let bytes = std::fs::read(path);
         hash.update(bytes.map_err(|source| CalibrateError::Io { path: path.clone(), source })?);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(hash.finalize()))
 }

@@ -4,6 +4,7 @@
 
 mod unpack;
 
+use crate::digest::hex;
 use crate::progress::Progress;
 use crate::scenario::params::Complaint;
 use crate::stop::Stopped;
@@ -387,5 +388,5 @@ fn checksum(file: &mut File) -> io::Result<String> {
             n => sum.update(&buffer[..n]),
         }
     }
-    Ok(sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(sum.finalize()))
 }

@@ -2,6 +2,7 @@
 //! or row order changes. Must not know where the data came from.
 
 use super::{Dataset, Interactions, Vocabulary};
+use crate::digest::hex;
 use crate::id::UserId;
 use sha2::{Digest, Sha256};
 
@@ -117,6 +118,6 @@ impl Dataset {
                     .for_each(|(&item, &rating)| canon.interaction(user, item, rating, 0));
             }
         }
-        canon.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(canon.0.finalize())
     }
 }

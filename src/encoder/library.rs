@@ -5,6 +5,7 @@ use super::cache::{self, Cache};
 use super::template::{self, Template};
 use super::{EncodeError, Encoder, EncoderPlan, Entry, Identity};
 use crate::dataset::{Item, Vocabulary};
+use crate::digest::hex;
 use crate::progress::Progress;
 use crate::recommender::dense::Matrix;
 use schemars::JsonSchema;
@@ -60,7 +61,7 @@ impl Encoded {
     pub fn hash(&self) -> String {
         let mut hash = Sha256::new();
         self.vectors.data.iter().for_each(|x| hash.update(x.to_le_bytes()));
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(hash.finalize())
     }
 }
 

@@ -3,9 +3,9 @@
 
 use super::RunError;
 use super::folder::ModelFolder;
-use super::identity::hex;
 use super::model_store::ModelStore;
 use crate::dataset::{Dataset, Split};
+use crate::digest::hex;
 use crate::progress::Progress;
 use crate::recommender::without::{ColdRule, Without, cold_items};
 use crate::recommender::{CurvePoint, FitContext, RecommendError, Recommender};
@@ -41,7 +41,7 @@ pub(super) fn split_hash(split: &Split) -> String {
         part.matrix.indptr.iter().for_each(|&start| hash.update((start as u64).to_le_bytes()));
         part.matrix.indices.iter().for_each(|item| hash.update(item.to_le_bytes()));
     }
-    hex(&hash.finalize())
+    hex(hash.finalize())
 }
 
 /// What a recommender may learn from this split.

@@ -1,6 +1,7 @@
 //! What a run is: everything that decides its bytes, in a few hashes, kept in its folder as `identity.json`.
 //! A run is only resumed, and shards are only merged, where this is the same. Must not know files.
 
+use crate::digest::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -76,7 +77,7 @@ impl RunIdentity {
         RunIdentity {
             windtunnel: env!("CARGO_PKG_VERSION").to_owned(),
             format: crate::report::manifest::Manifest::default().format,
-            scenario: hex(&Sha256::digest(scenario_text.as_bytes())),
+            scenario: hex(Sha256::digest(scenario_text.as_bytes())),
             dataset: dataset_hash.to_owned(),
             shard: None,
         }
@@ -109,7 +110,7 @@ impl RunIdentity {
 
     /// A name for folders that must not be shared with other runs.
     pub fn short(&self) -> String {
-        let hash = hex(&Sha256::digest(self.to_json().as_bytes()));
+        let hash = hex(Sha256::digest(self.to_json().as_bytes()));
         hash[..16].to_owned()
     }
 }
@@ -125,11 +126,6 @@ pub fn first_difference(there: &str, here: &str) -> Option<(String, String)> {
         }
         left?;
     }
-}
-
-/// A digest as it stands in files.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use super::RunError;
 use super::fit::{Fitted, FittedOn};
 use super::folder::ModelFolder;
-use super::identity::hex;
+use crate::digest::hex;
 use crate::files;
 use crate::recommender::{CurvePoint, Needs, Surroundings};
 use crate::scenario::Arm;
@@ -64,7 +64,7 @@ impl ModelStore<'_> {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part.as_bytes());
         }
-        hex(&hash.finalize())
+        hex(hash.finalize())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What varies in a sweep: settings with their values, and seeds; and the cells that come of it.
 //! Must not know which settings there are.
 
+use crate::digest::hex;
 use sha2::{Digest, Sha256};
 
 /// Cells at most: a mistyped grid is no reason to fill a disk.
@@ -157,8 +158,7 @@ pub fn unquoted(value: &str) -> &str {
 
 fn hashed(name: &str, overrides: &[String]) -> String {
     let hash = Sha256::digest(overrides.join("\n"));
-    let hex: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("{name}-{hex}")
+    format!("{name}-{}", hex(&hash[..4]))
 }
 
 fn bad(argument: &'static str, text: &str, problem: String) -> GridError {

@@ -3,6 +3,7 @@
 
 use super::batches::pack;
 use super::{GgufParams, Pooling};
+use crate::digest::hex;
 use crate::encoder::{EncodeError, Encoder, EncoderPlan, Entry, Identity};
 use crate::llm::llama::gguf::{self, Head};
 use crate::llm::llama::library;
@@ -255,7 +256,7 @@ fn sha256(path: &Path) -> Result<String, EncodeError> {
             n => hasher.update(&part[..n]),
         }
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(hasher.finalize()))
 }
 
 fn failed(problem: String) -> EncodeError {

@@ -3,6 +3,7 @@
 //!
 //! Source: the GGUF specification, versions 2 and 3 (`docs/gguf.md` of the ggml project).
 
+use crate::digest::hex;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -122,7 +123,7 @@ fn hash(file: &mut File, size: u64) -> io::Result<String> {
         file.take(PART).read_to_end(&mut part)?;
         hasher.update(&part);
     }
-    Ok(hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hasher.finalize()[..8]))
 }
 
 /// Most keys, tensors and dimensions that are believed.

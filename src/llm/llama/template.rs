@@ -4,6 +4,7 @@
 //! What people said is put into the finished text, never through the template: the template sees
 //! placeholders, so that it is always known which bytes are content and which are layout.
 
+use crate::digest::hex;
 use crate::llm::{Message, Role};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, ErrorKind, context};
@@ -140,7 +141,7 @@ impl<'m> Said<'m> {
             hasher.update(message.content.as_bytes());
         }
         let digest = hasher.finalize();
-        let nonce = format!("x{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let nonce = format!("x{}", hex(digest));
         Said { nonce, cores: messages.iter().map(|message| message.content.trim()).collect() }
     }
 

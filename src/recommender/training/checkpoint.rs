@@ -6,6 +6,7 @@
 
 use super::schedule::{Best, Learner};
 use crate::dataset::Interactions;
+use crate::digest::hex;
 use crate::files;
 use crate::recommender::{CurvePoint, FitContext, RecommendError};
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,7 @@ impl Fingerprint<'_> {
                 values.iter().for_each(|value| digest.update(value.to_le_bytes()));
             }
         }
-        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(digest.finalize())
     }
 }
 
