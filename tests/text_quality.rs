@@ -112,7 +112,7 @@ fn the_same_scenario_serves_a_shop_when_only_the_dataset_changes() {
         ),
         // A build without llama.cpp has no MiniLM; the rest of the scenario stands as it is.
         "encoders.minilm={kind=\"tfidf_svd\"}".to_owned(),
-        // A few epochs tell ten times random from random; those of the defaults would take half an hour.
+        // A few epochs tell ten times random from random; those of the defaults take more than twelve minutes.
         "arms={random={}, mf={}, lightgcn={epochs=8}, alpharec={encoder=\"minilm\", epochs=8}, \
          rlmrec={encoder=\"minilm\", epochs=8}}"
             .to_owned(),
